@@ -1,0 +1,64 @@
+"""A bead that slides down a two-dimensional landscape in front of a camera.
+
+The smallest gradient system of the book: its landscape is known, so a potential learned from its images
+can be held against the truth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from nrp.settings import BeadSettings
+
+
+class Bead:
+    """``q̇ = −∇U`` with ``U(x, y) = α(x² − 1)²/4 + k y²/2 − h x``, and the images of it.
+
+    For h = 0 the wells lie at (±1, 0) and the saddle at (0, 0), α/4 above them.
+    """
+
+    field = "intensity"
+
+    def __init__(self, settings: BeadSettings, *, anisotropy: float) -> None:
+        self.settings = settings
+        self.anisotropy = anisotropy
+        self._axis = pixel_centres(settings)
+
+    def rate(self, position: Float[ndarray, " 2"], external_field: float) -> ndarray:
+        """Return the velocity −∇U."""
+        x, y = position
+        slope_x = self.anisotropy * x * (x * x - 1) - external_field
+        return -np.array([slope_x, self.settings.transverse * y])
+
+    def energy(self, position: Float[ndarray, "*batch 2"], external_field: float) -> ndarray:
+        """Return U."""
+        x, y = np.moveaxis(np.asarray(position), -1, 0)
+        well = self.anisotropy * (x * x - 1) ** 2 / 4
+        return well + self.settings.transverse * y * y / 2 - external_field * x
+
+    def image(self, position: Float[ndarray, " 2"]) -> Float[ndarray, "y x"]:
+        """Return the picture of the bead: a Gaussian spot of height 1."""
+        x, y = self._axis[None, :] - position[0], self._axis[:, None] - position[1]
+        return np.exp(-(x * x + y * y) / (2 * self.settings.bead_width**2))
+
+    def image_rate(
+        self, position: Float[ndarray, " 2"], velocity: Float[ndarray, " 2"]
+    ) -> Float[ndarray, "y x"]:
+        """Return the time derivative of the picture, by the chain rule."""
+        x, y = self._axis[None, :] - position[0], self._axis[:, None] - position[1]
+        motion = (x * velocity[0] + y * velocity[1]) / self.settings.bead_width**2
+        return motion * self.image(position)
+
+
+def pixel_centres(settings: BeadSettings) -> Float[ndarray, " pixels"]:
+    """Return the coordinates of the pixels along either side of the picture."""
+    edge = settings.view * (1 - 1 / settings.pixels)
+    return np.linspace(-edge, edge, settings.pixels)
+
+
+def draw_start(settings: BeadSettings, *, seed: int, sample: int) -> Float[ndarray, " 2"]:
+    """Return the starting point of a sample."""
+    draws = np.random.default_rng([seed, sample]).uniform(-1, 1, size=2)
+    return settings.start * draws

@@ -1,0 +1,105 @@
+"""What is known of the film in closed form, to hold the solver and the book against.
+
+Everything here is for the clean film (λ = 1), by linear or weakly nonlinear analysis of the equation in
+`nrp.systems.film`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from nrp.settings import FilmSettings
+from nrp.systems.film import dispersion
+
+_DEFAULT = FilmSettings()
+
+
+def pattern_cost(settings: FilmSettings = _DEFAULT) -> float:
+    """Return Δ = min L(k): patterns need α > Δ at h = 0."""
+    best = np.pi * settings.dipolar / settings.stiffness
+    return float(dispersion(np.array(best), settings))
+
+
+def uniform_cost(settings: FilmSettings = _DEFAULT) -> float:
+    """Return L(0) = γ a₀, which is 8/π with the defaults."""
+    return float(dispersion(np.array(0.0), settings))
+
+
+def growth_rate(
+    wavenumber: ndarray | float,
+    anisotropy: float,
+    uniform: float,
+    settings: FilmSettings = _DEFAULT,
+) -> ndarray:
+    """Return σ(k) = α(1 − 3φ₀²) − L(k), the growth rate of a wave about the uniform state φ₀."""
+    cost = dispersion(np.asarray(wavenumber, dtype=float), settings)
+    return anisotropy * (1 - 3 * uniform**2) - cost
+
+
+def uniform_equilibrium(
+    external_field: float, anisotropy: float, settings: FilmSettings = _DEFAULT
+) -> float:
+    """Return the largest root of αφ³ − (α − L(0))φ = h: the saturated state."""
+    roots = np.roots([anisotropy, 0, uniform_cost(settings) - anisotropy, -external_field])
+    return float(max(root.real for root in roots if abs(root.imag) < 1e-9))
+
+
+def uniform_decay(
+    time: ndarray, start: float, anisotropy: float, settings: FilmSettings = _DEFAULT
+) -> ndarray:
+    """Return the uniform mode φ(t) at h = 0, started from φ₀ (a Bernoulli equation)."""
+    r = anisotropy - uniform_cost(settings)
+    if r == 0:
+        return start / np.sqrt(1 + 2 * anisotropy * start**2 * time)
+    grown = np.exp(2 * r * time)
+    return start * np.sqrt(r * grown / (r + anisotropy * start**2 * (grown - 1)))
+
+
+def critical_magnetization(
+    anisotropy: Float[ndarray, " a"] | float, settings: FilmSettings = _DEFAULT
+) -> ndarray:
+    """Return φ_c, at which the saturated state becomes linearly unstable; φ_c² = (1 − Δ/α)/3."""
+    return np.sqrt((1 - pattern_cost(settings) / np.asarray(anisotropy, dtype=float)) / 3)
+
+
+def critical_field(
+    anisotropy: Float[ndarray, " a"] | float, settings: FilmSettings = _DEFAULT
+) -> ndarray:
+    """Return h_c = αφ_c³ − (α − L(0))φ_c, the field of the loss of stability.
+
+    Negative values (α > 1 + 8/π with the defaults) are not reached by a sweep that ends at h = 0.
+    """
+    alpha = np.asarray(anisotropy, dtype=float)
+    phi = critical_magnetization(alpha, settings)
+    return alpha * phi**3 - (alpha - uniform_cost(settings)) * phi
+
+
+def onset_delay(seed: float, anisotropy: float, sweep_rate: float) -> float:
+    """Return by how long domains appear after h_c in a clean film seeded with ``seed · cos x``.
+
+    The wave grows as exp(3αφ_c v t²/2), by dynamic bifurcation theory, until it reaches φ_c.
+    """
+    phi = float(critical_magnetization(anisotropy))
+    return np.sqrt(2 * np.log(phi / seed) / (3 * anisotropy * phi * sweep_rate))
+
+
+def stripe_amplitude(anisotropy: float, settings: FilmSettings = _DEFAULT) -> float:
+    """Return A of the stripes φ = A cos x at h = 0, close to α = Δ."""
+    return 2 * float(np.sqrt((anisotropy - pattern_cost(settings)) / (3 * anisotropy)))
+
+
+def stripe_energy(anisotropy: float, settings: FilmSettings = _DEFAULT) -> float:
+    """Return the energy per area of those stripes, −(α − Δ)²/(6α)."""
+    return -((anisotropy - pattern_cost(settings)) ** 2) / (6 * anisotropy)
+
+
+def wall_width(anisotropy: float, settings: FilmSettings = _DEFAULT) -> float:
+    """Return ξ of the wall φ = tanh(x/ξ) of a film without dipoles, √(2β/α)."""
+    return float(np.sqrt(2 * settings.stiffness / anisotropy))
+
+
+def wall_energy(anisotropy: float, settings: FilmSettings = _DEFAULT) -> float:
+    """Return the energy per length of that wall, (2√2/3)√(αβ)."""
+    return float(2 * np.sqrt(2) / 3 * np.sqrt(anisotropy * settings.stiffness))
