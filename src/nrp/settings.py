@@ -102,30 +102,24 @@ class FilmSettings(Settings):
                 f"box = {self.box}: with dx = {self.dx} at most {MAX_POINTS * self.dx:g} is allowed"
             )
         if not math.isclose(self.points * self.dx, self.box) or self.points < 4:
-            raise ValueError(
-                f"dx = {self.dx}: must divide box = {self.box} into at least 4 whole points"
-            )
+            raise ValueError(f"dx = {self.dx}: must divide box = {self.box} into at least 4 whole points")
         if self.points % self.coarsen:
-            raise ValueError(
-                f"coarsen = {self.coarsen}: must divide the {self.points} points of a side"
-            )
+            raise ValueError(f"coarsen = {self.coarsen}: must divide the {self.points} points of a side")
         if self.disorder != "none":
             if not math.isclose(self.box, round(self.box)):
                 raise ValueError(
                     f"box = {self.box}: must be a whole number, for disorder is drawn on unit cells"
                 )
             if not math.isclose(1 / self.dx, round(1 / self.dx)):
-                raise ValueError(
-                    f"dx = {self.dx}: must divide 1, for disorder is drawn on unit cells"
-                )
+                raise ValueError(f"dx = {self.dx}: must divide 1, for disorder is drawn on unit cells")
         return self
 
 
 class BeadSettings(Settings):
     """A bead in a two-dimensional double well, filmed on ``pixels × pixels`` images.
 
-    ``U(x, y) = α (x² − 1)²/4 + k y²/2 − h x``.  Starting points are drawn uniformly from the square of
-    half-width ``start``.
+    ``U(x, y) = α (x² − 1)²/4 + k y²/2 − h x``.  Starting points are drawn uniformly from the
+    square of half-width ``start``.
     """
 
     system: Literal["bead"] = "bead"
@@ -192,6 +186,9 @@ class ModelSettings(Settings):
     learning_rate: Positive = 1e-3
     member: Index = 0
     """Seed of the weights and of the order of the batches."""
+    held_anisotropy: tuple[Positive, ...] = ()
+    held_sample: tuple[Index, ...] = ()
+    """Runs with these anisotropies and samples are not trained on."""
 
 
 class Profile(Settings):
@@ -207,10 +204,10 @@ class Profile(Settings):
     bead: CampaignSettings
     film_model: ModelSettings
     bead_model: ModelSettings
-    held_anisotropy: tuple[Positive, ...]
-    """Anisotropies of `films` and `samples` that no model is trained on."""
     figure_anisotropy: tuple[Positive, Positive]
     """The two anisotropies of Fig. 2A."""
+    resolution_box: Positive
+    """Side of the box in which grids of different spacing are compared."""
 
 
 def _steps(first: float, last: float, step: float) -> tuple[float, ...]:
@@ -253,17 +250,17 @@ def _book() -> Profile:
             frames=31,
             time_step=0.05,
         ),
-        film_model=ModelSettings(),
-        bead_model=ModelSettings(latent=2, epochs=150),
-        held_anisotropy=(1.2, 1.7, 2.2, 2.7, 3.2, 3.7),
+        film_model=ModelSettings(held_anisotropy=(1.2, 1.7, 2.2, 2.7, 3.2, 3.7)),
+        bead_model=ModelSettings(latent=2, epochs=240, held_sample=tuple(range(40, 60))),
         figure_anisotropy=(1.5, 3.5),
+        resolution_box=32.0,
     )
 
 
 def _mini() -> Profile:
     film = FilmSettings(box=16, dx=0.5, coarsen=1)
     films = CampaignSettings(
-        system=film, anisotropy=_steps(1, 4, 0.5), sweep_rate=(0.02,), frames=31, time_step=0.25
+        system=film, anisotropy=_steps(1, 4, 0.25), sweep_rate=(0.02,), frames=31, time_step=0.25
     )
     return Profile(
         name="mini",
@@ -279,8 +276,8 @@ def _mini() -> Profile:
             frames=16,
             time_step=0.1,
         ),
-        film_model=ModelSettings(latent=8, width=64, epochs=60, batch=50),
-        bead_model=ModelSettings(latent=2, width=64, epochs=60, batch=50),
-        held_anisotropy=(1.5, 3.5),
+        film_model=ModelSettings(latent=8, width=64, epochs=60, batch=50, held_anisotropy=(1.5, 3.5)),
+        bead_model=ModelSettings(latent=2, width=64, epochs=150, batch=50, held_sample=tuple(range(14, 20))),
         figure_anisotropy=(2.0, 4.0),
+        resolution_box=8.0,
     )

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from nrp import __version__
 from nrp.settings import InvalidSetting, Settings
@@ -145,18 +145,22 @@ class Store:
         ]
 
     def prune(self, keep: set[str]) -> list[str]:
-        """Remove every result whose key is not in `keep`, and unfinished work; return the names."""
+        """Remove every result whose key is not in `keep`, and unfinished work; return the names.
+
+        Work that another process is doing stays.
+        """
         removed = []
         for path, record in list(self.entries()):
             if record["key"] not in keep:
                 shutil.rmtree(path)
                 removed.append(f"{path.parent.name}/{path.name}")
-        for path in sorted((self.root / "partial").iterdir()):
-            if path.is_dir():
-                shutil.rmtree(path)
-                removed.append(f"partial/{path.name}")
-            else:
-                path.unlink(missing_ok=True)
+        partial = self.root / "partial"
+        for name in sorted({path.name.removesuffix(".lock") for path in partial.iterdir()}):
+            with suppress(Timeout), FileLock(partial / f"{name}.lock", timeout=0):
+                if (partial / name).is_dir():
+                    shutil.rmtree(partial / name)
+                    removed.append(f"partial/{name}")
+                (partial / f"{name}.lock").unlink(missing_ok=True)
         return removed
 
 
@@ -168,7 +172,18 @@ def write_text(path: Path, text: str) -> None:
 
 
 def copy_out(source: Path, target: Path) -> None:
-    """Copy a folder to `target` as a whole, replacing what a previous call has put there."""
+    """Copy a folder to `target` as a whole, replacing what a previous call has put there.
+
+    Raises
+    ------
+    InvalidSetting
+        If something else lies at `target`; it is left as it is.
+    """
+    if target.is_symlink() or (target.exists() and not _is_ours(target)):
+        raise InvalidSetting(
+            f"out = {str(target)!r}: must not exist yet, or be an earlier output; "
+            "nothing else is ever replaced"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -179,6 +194,10 @@ def copy_out(source: Path, target: Path) -> None:
     finally:
         with suppress(FileNotFoundError):
             shutil.rmtree(temporary)
+
+
+def _is_ours(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("zarr.json", PROVENANCE))
 
 
 def _digest(folder: Path) -> str:

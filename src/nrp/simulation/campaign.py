@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+import zarr
 from joblib import Parallel, delayed
 
 from nrp import __version__
 from nrp.progress import progress
-from nrp.settings import BeadSettings, CampaignSettings, FilmSettings
+from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting
 from nrp.simulation.run import Run, frame_axis, frame_shape, runs_of, simulate_run
 from nrp.store import Step, Store, content_key
 from nrp.systems import Bead, Film
@@ -41,17 +43,31 @@ def simulate(campaign: CampaignSettings, store: Store, *, workers: int | None = 
 
 
 def open_dataset(path: Path | str) -> xr.Dataset:
-    """Open a dataset of runs lazily."""
-    return xr.open_zarr(path, consolidated=False, chunks=None)
+    """Open a dataset of runs lazily.
+
+    Raises
+    ------
+    InvalidSetting
+        If there is no dataset of runs at that path.
+    """
+    wanted = f"data = {str(path)!r}: must be a Zarr store that holds runs"
+    if not (Path(path) / "zarr.json").is_file():
+        raise InvalidSetting(f"{wanted}; there is none")
+    try:
+        data = xr.open_zarr(path, consolidated=False, chunks=None)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidSetting(f"{wanted}; it cannot be read ({reason})") from None
+    if "key" not in data.attrs:
+        raise InvalidSetting(f"{wanted}; its attribute 'key' is missing")
+    return data
 
 
 def _compute(campaign: CampaignSettings, folder: Path, workers: int | None) -> None:
     path, done = folder / DATA, folder / "done"
     runs = runs_of(campaign)
     if not done.is_dir():
-        _template(campaign, runs).to_zarr(
-            path, mode="w", consolidated=False, encoding=_chunks(campaign)
-        )
+        _template(campaign, runs).to_zarr(path, mode="w", consolidated=False, encoding=_chunks(campaign))
         done.mkdir()
     missing = [i for i in range(len(runs)) if not (done / str(i)).exists()]
     tasks = (delayed(_simulate_into)(campaign, runs[i], i, path, done / str(i)) for i in missing)
@@ -59,6 +75,10 @@ def _compute(campaign: CampaignSettings, folder: Path, workers: int | None) -> N
     pool = Parallel(n_jobs=workers or -1, return_as="generator_unordered", inner_max_num_threads=1)
     for _ in progress(pool(tasks), total=len(missing), title=f"simulating {len(missing)} runs"):
         pass
+    with warnings.catch_warnings():
+        # Without consolidated metadata `xarray.open_zarr(path)` warns; with it, zarr does here.
+        warnings.simplefilter("ignore", UserWarning)
+        zarr.consolidate_metadata(path)
     for mark in done.iterdir():
         mark.unlink()
     done.rmdir()
@@ -94,9 +114,7 @@ def _template(campaign: CampaignSettings, runs: list[Run]) -> xr.Dataset:
     def empty(*dims: str, dtype: type = np.float32, **attrs: str) -> xr.Variable:
         sizes = dict(zip(("run", "frame", "y", "x"), shape, strict=True))
         # A broadcast zero takes no memory; chunks that hold nothing but zeros are not written.
-        return xr.Variable(
-            dims, np.broadcast_to(dtype(0), tuple(sizes[d] for d in dims)), attrs
-        )
+        return xr.Variable(dims, np.broadcast_to(dtype(0), tuple(sizes[d] for d in dims)), attrs)
 
     frame, image = ("run", "frame"), ("run", "frame", "y", "x")
     per_time, per_area = "1 / unit of time", "1 / unit of area"
@@ -138,10 +156,10 @@ def _template(campaign: CampaignSettings, runs: list[Run]) -> xr.Dataset:
 
 
 def _chunks(campaign: CampaignSettings) -> dict[str, dict]:
-    shape = frame_shape(campaign.system)
-    chunk = {"chunks": (1, campaign.frames, *shape)}
-    return {_field(campaign.system): chunk, "rate": chunk} | (
-        {"disorder": {"chunks": (1, *shape)}} if isinstance(campaign.system, FilmSettings) else {}
-    ) | {name: {"chunks": (1, campaign.frames)} for name in ("energy", "external_field", "time")} | {
-        "onset_time": {"chunks": (1,)}
-    }
+    shape, frames = frame_shape(campaign.system), campaign.frames
+    chunks = dict.fromkeys((_field(campaign.system), "rate"), (1, frames, *shape))
+    chunks |= dict.fromkeys(("energy", "external_field", "time"), (1, frames))
+    chunks |= {"onset_time": (1,)}
+    if isinstance(campaign.system, FilmSettings):
+        chunks |= {"disorder": (1, *shape)}
+    return {name: {"chunks": chunk} for name, chunk in chunks.items()}

@@ -19,8 +19,8 @@ class ETDRK4:
     """Exponential time differencing, Runge–Kutta of order four.
 
     The linear part is exact in Fourier space.  The scheme is that of Cox and Matthews
-    (J. Comput. Phys. 176, 430, 2002, Eqs. 26–29); its coefficients are found by the contour integrals of
-    Kassam and Trefethen (SIAM J. Sci. Comput. 26, 1214, 2005).
+    (J. Comput. Phys. 176, 430, 2002, Eqs. 26–29); its coefficients are found by the contour
+    integrals of Kassam and Trefethen (SIAM J. Sci. Comput. 26, 1214, 2005).
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from jaxtyping import Float
@@ -39,7 +39,8 @@ class Frames:
     external_field: Float[ndarray, " frame"]
     disorder: Float[ndarray, "y x"] | None
     onset_time: float
-    """First time at which the smallest value is negative, looked at after every step; nan if never."""
+    """First time at which the smallest value of a film is negative, looked at after every step;
+    nan if that never happens, as for the bead, whose images are never negative."""
 
 
 class NotFinite(ArithmeticError):
@@ -55,16 +56,14 @@ class _Problem:
     image: Callable[[ndarray], ndarray]
     rate: Callable[[ndarray, float], ndarray]
     energy: Callable[[ndarray, float], float]
+    lowest: Callable[[ndarray], float]
     time_step: float
     disorder: ndarray | None = None
 
 
 def runs_of(campaign: CampaignSettings) -> list[Run]:
     """Return the runs of a campaign in their fixed order: rate, sample, anisotropy."""
-    return [
-        Run(*choice)
-        for choice in product(campaign.sweep_rate, campaign.sample, campaign.anisotropy)
-    ]
+    return [Run(*choice) for choice in product(campaign.sweep_rate, campaign.sample, campaign.anisotropy)]
 
 
 def frame_shape(system: FilmSettings | BeadSettings) -> tuple[int, int]:
@@ -92,7 +91,7 @@ def default_time_step(anisotropy: float) -> float:
     return min(0.25, 1 / anisotropy**2)
 
 
-def block_average(field: Float[ndarray, "y x"], factor: int) -> Float[ndarray, "y x"]:
+def block_average(field: Float[ndarray, "fine_y fine_x"], factor: int) -> Float[ndarray, "y x"]:
     """Return the means over blocks of ``factor × factor`` points."""
     ny, nx = field.shape
     return field.reshape(ny // factor, factor, nx // factor, factor).mean(axis=(1, 3))
@@ -109,24 +108,24 @@ def simulate_run(campaign: CampaignSettings, run: Run) -> Frames:
     sweep = FieldSweep(campaign.field_init, run.sweep_rate)
     problem = _problem(campaign, run, sweep)
     times = np.linspace(0, campaign.end(run.sweep_rate), campaign.frames)
-    state, onset = problem.state, math.nan
+    state = problem.state
+    onset = 0.0 if problem.lowest(state) < 0 else math.nan
     images, rates, energies = [], [], []
-    for previous, time in zip((None, *times), times, strict=False):
-        if previous is not None:
+    for previous, time in pairwise((0.0, *times)):
+        with np.errstate(over="ignore", invalid="ignore"):  # raised as NotFinite below
             for start, dt, steps in _segments(previous, time, sweep.zero_time, problem.time_step):
                 for i in range(steps):
                     state = problem.stepper.step(state, start + i * dt, dt)
-                    if math.isnan(onset) and state.min() < 0:
+                    if math.isnan(onset) and problem.lowest(state) < 0:
                         onset = start + (i + 1) * dt
-        if not np.isfinite(state).all():
+            energies.append(problem.energy(state, sweep(time)))
+        if not math.isfinite(energies[-1]):
             raise NotFinite(
-                f"time_step = {problem.time_step:.4g}: the run with anisotropy {run.anisotropy} is no "
-                f"longer finite at t = {time:.4g}; a smaller step is needed"
+                f"time_step = {problem.time_step:.4g}: the run with anisotropy {run.anisotropy} is "
+                f"no longer finite at t = {time:.4g}; a smaller step is needed"
             )
-        h = sweep(time)
         images.append(problem.image(state))
-        rates.append(problem.rate(state, h))
-        energies.append(problem.energy(state, h))
+        rates.append(problem.rate(state, sweep(time)))
     return Frames(
         time=times,
         image=np.array(images),
@@ -141,7 +140,7 @@ def simulate_run(campaign: CampaignSettings, run: Run) -> Frames:
 def _segments(start: float, end: float, kink: float, time_step: float):
     """Yield (start, dt, steps) from one frame to the next, with no step across the kink of h."""
     edges = [start, kink, end] if start < kink < end else [start, end]
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in pairwise(edges):
         # Rounding keeps equal intervals equal, so that they share their coefficients.
         length = round(right - left, 10)
         if length > 0:
@@ -161,6 +160,7 @@ def _problem(campaign: CampaignSettings, run: Run, sweep: FieldSweep) -> _Proble
             image=bead.image,
             rate=lambda position, h: bead.image_rate(position, bead.rate(position, h)),
             energy=bead.energy,
+            lowest=lambda position: 0.0,  # no image of it is negative
             time_step=time_step,
         )
     disorder = draw_disorder(system, **seed)
@@ -173,6 +173,7 @@ def _problem(campaign: CampaignSettings, run: Run, sweep: FieldSweep) -> _Proble
         image=lambda phi: block_average(phi, system.coarsen),
         rate=lambda phi, h: block_average(film.rate(phi, h), system.coarsen),
         energy=film.energy,
+        lowest=np.min,
         time_step=time_step,
         disorder=block_average(disorder, system.coarsen),
     )

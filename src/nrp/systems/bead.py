@@ -1,7 +1,7 @@
 """A bead that slides down a two-dimensional landscape in front of a camera.
 
-The smallest gradient system of the book: its landscape is known, so a potential learned from its images
-can be held against the truth.
+The smallest gradient system of the book: its landscape is known, so a potential learned from its
+images can be held against the truth.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class Bead:
         slope_x = self.anisotropy * x * (x * x - 1) - external_field
         return -np.array([slope_x, self.settings.transverse * y])
 
-    def energy(self, position: Float[ndarray, "*batch 2"], external_field: float) -> ndarray:
+    def energy(
+        self, position: Float[ndarray, "*batch 2"], external_field: float
+    ) -> Float[ndarray, "*batch"] | float:
         """Return U."""
         x, y = np.moveaxis(np.asarray(position), -1, 0)
         well = self.anisotropy * (x * x - 1) ** 2 / 4

@@ -9,8 +9,8 @@ r"""The magnetic film: a time-dependent Ginzburg–Landau equation with a dipola
     \frac{\partial\phi}{\partial t} = -\frac{\delta H}{\delta\phi}
         = \alpha\lambda(\phi - \phi^3) + \beta\nabla^2\phi - \gamma\, G * \phi + h
 
-The equation is that of section 3 of the paper, with the ½ in front of γ that makes one γ stand in the
-equation of motion.  The kernel is ``G_k = a₀ − a₁ k`` in Fourier space, with ``a₀ = 2π/d`` and
+The equation is that of section 3 of the paper, with the ½ in front of γ that makes one γ stand in
+the equation of motion.  The kernel is ``G_k = a₀ − a₁ k`` in Fourier space, with ``a₀ = 2π/d`` and
 ``a₁ = 2π``: the long-wave form of 1/r³ with a cut-off at the distance d.
 """
 
@@ -25,13 +25,13 @@ from nrp.settings import FilmSettings
 
 
 def wavenumbers(points: int, dx: float) -> Float[ndarray, "y kx"]:
-    """Return \\|k\\| for every mode that ``rfft2`` keeps of a periodic ``points × points`` field."""
+    """Return the length of k for each mode of ``rfft2`` on a periodic ``points × points`` grid."""
     ky = 2 * np.pi * np.fft.fftfreq(points, dx)
     kx = 2 * np.pi * np.fft.rfftfreq(points, dx)
     return np.hypot(ky[:, None], kx[None, :])
 
 
-def dispersion(wavenumber: ndarray, settings: FilmSettings) -> ndarray:
+def dispersion(wavenumber: ndarray | float, settings: FilmSettings) -> ndarray | float:
     """Return ``L(k) = βk² + γG_k``, the cost of a wave; 2(k − 1)² + 8/π − 2 with the defaults."""
     a0, a1 = 2 * np.pi / settings.cutoff, 2 * np.pi
     return settings.stiffness * wavenumber**2 + settings.dipolar * (a0 - a1 * wavenumber)
@@ -58,8 +58,8 @@ class Film:
     """The film at one anisotropy, on one grid, with one disorder.
 
     The right-hand side is split for exponential integrators: `linear`, diagonal in Fourier space,
-    holds the dispersion and the slope −2α of the cubic at φ = ±1, where the film spends most of its time;
-    `nonlinear` holds the rest.  Their sum is the force, and does not depend on the split.
+    holds the dispersion and the slope −2α of the cubic at φ = ±1, where the film spends most of its
+    time; `nonlinear` holds the rest.  Their sum is the force, and does not depend on the split.
 
     Parameters
     ----------
@@ -73,9 +73,7 @@ class Film:
 
     field = "magnetization"
 
-    def __init__(
-        self, settings: FilmSettings, *, anisotropy: float, disorder: Float[ndarray, "y x"]
-    ) -> None:
+    def __init__(self, settings: FilmSettings, *, anisotropy: float, disorder: Float[ndarray, "y x"]) -> None:
         self.settings = settings
         self.anisotropy = anisotropy
         self.disorder = disorder

@@ -1,7 +1,7 @@
 """What is known of the film in closed form, to hold the solver and the book against.
 
-Everything here is for the clean film (λ = 1), by linear or weakly nonlinear analysis of the equation in
-`nrp.systems.film`.
+Everything here is for the clean film (λ = 1), by linear or weakly nonlinear analysis of the
+equation in `nrp.systems.film`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _DEFAULT = FilmSettings()
 def pattern_cost(settings: FilmSettings = _DEFAULT) -> float:
     """Return Δ = min L(k): patterns need α > Δ at h = 0."""
     best = np.pi * settings.dipolar / settings.stiffness
-    return float(dispersion(np.array(best), settings))
+    return float(dispersion(best, settings))
 
 
 def uniform_cost(settings: FilmSettings = _DEFAULT) -> float:
     """Return L(0) = γ a₀, which is 8/π with the defaults."""
-    return float(dispersion(np.array(0.0), settings))
+    return float(dispersion(0.0, settings))
 
 
 def growth_rate(
@@ -32,41 +32,36 @@ def growth_rate(
     anisotropy: float,
     uniform: float,
     settings: FilmSettings = _DEFAULT,
-) -> ndarray:
+) -> ndarray | float:
     """Return σ(k) = α(1 − 3φ₀²) − L(k), the growth rate of a wave about the uniform state φ₀."""
-    cost = dispersion(np.asarray(wavenumber, dtype=float), settings)
-    return anisotropy * (1 - 3 * uniform**2) - cost
+    return anisotropy * (1 - 3 * uniform**2) - dispersion(wavenumber, settings)
 
 
-def uniform_equilibrium(
-    external_field: float, anisotropy: float, settings: FilmSettings = _DEFAULT
-) -> float:
+def uniform_equilibrium(external_field: float, anisotropy: float, settings: FilmSettings = _DEFAULT) -> float:
     """Return the largest root of αφ³ − (α − L(0))φ = h: the saturated state."""
     roots = np.roots([anisotropy, 0, uniform_cost(settings) - anisotropy, -external_field])
     return float(max(root.real for root in roots if abs(root.imag) < 1e-9))
 
 
 def uniform_decay(
-    time: ndarray, start: float, anisotropy: float, settings: FilmSettings = _DEFAULT
-) -> ndarray:
+    time: ndarray | float, start: float, anisotropy: float, settings: FilmSettings = _DEFAULT
+) -> ndarray | float:
     """Return the uniform mode φ(t) at h = 0, started from φ₀ (a Bernoulli equation)."""
     r = anisotropy - uniform_cost(settings)
-    if r == 0:
-        return start / np.sqrt(1 + 2 * anisotropy * start**2 * time)
-    grown = np.exp(2 * r * time)
-    return start * np.sqrt(r * grown / (r + anisotropy * start**2 * (grown - 1)))
+    damping = 2 * time if r == 0 else np.expm1(2 * r * time) / r
+    return start * np.exp(r * time) / np.sqrt(1 + anisotropy * start**2 * damping)
 
 
 def critical_magnetization(
-    anisotropy: Float[ndarray, " a"] | float, settings: FilmSettings = _DEFAULT
-) -> ndarray:
+    anisotropy: Float[ndarray, "*a"] | float, settings: FilmSettings = _DEFAULT
+) -> Float[ndarray, "*a"] | float:
     """Return φ_c, at which the saturated state becomes linearly unstable; φ_c² = (1 − Δ/α)/3."""
     return np.sqrt((1 - pattern_cost(settings) / np.asarray(anisotropy, dtype=float)) / 3)
 
 
 def critical_field(
-    anisotropy: Float[ndarray, " a"] | float, settings: FilmSettings = _DEFAULT
-) -> ndarray:
+    anisotropy: Float[ndarray, "*a"] | float, settings: FilmSettings = _DEFAULT
+) -> Float[ndarray, "*a"] | float:
     """Return h_c = αφ_c³ − (α − L(0))φ_c, the field of the loss of stability.
 
     Negative values (α > 1 + 8/π with the defaults) are not reached by a sweep that ends at h = 0.

@@ -1,0 +1,80 @@
+"""What the loss of Eq. (2) leaves free, shown on a trained model."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+
+from nrp.analysis.result import Result, row
+from nrp.reduction import FrameData, ReducedModel, load_frames
+from nrp.reduction.splits import trained_runs
+from nrp.store import Step
+
+DEMONSTRATION = Step("demonstrations", 1)
+_SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
+
+
+def demonstrations(model: ReducedModel, films: xr.Dataset) -> Result:
+    """Rescale the latent space and shift the potential of a trained model, and watch Eq. (2).
+
+    With z → sz and V → s²V the model makes the same images and the same motion; the first term of
+    the loss stays, the second is multiplied by s.  Adding any c(α, h) to V changes no term at all.
+
+    Rows: ``reconstruction_loss`` and ``dynamics_loss`` (the two norms of Eq. 2, means over the training
+    frames) per scale, with the case ``scale s``;
+    ``scale_law_error``, the largest relative deviation from the second term being proportional to s;
+    ``gauge_loss_change``, the largest change of the loss under the
+    shift V → V + h² · range(V); ``latent_scale``, the rms standard deviation of z.
+    Arrays: ``scales``, ``reconstruction_loss``, ``dynamics_loss``; ``time``, ``potential`` and
+    ``shifted_potential`` (run, frame).
+    """
+    data = load_frames(films, trained_runs(films, model.settings))
+    with torch.no_grad():
+        z = model.encode(data.images)
+        potential = model.potential(z, data.controls)
+    scaled = np.array([_loss_terms(model, data, scale) for scale in _SCALES])
+    field = data.controls[..., 1]
+    span = (potential.max() - potential.min()).item()
+    shifted = potential + span * field**2
+    common = {"analysis": "demonstrations", "system": "film", "arm": model.settings.arm, "members": 1}
+    common["split"] = "trained"
+    rows = [row("latent_scale", z.flatten(0, 1).std(dim=0).square().mean().sqrt(), **common)]
+    for scale, (reconstruction, dynamics) in zip(_SCALES, scaled, strict=True):
+        rows += [
+            row("reconstruction_loss", reconstruction, case=f"scale {scale:g}", **common),
+            row("dynamics_loss", dynamics, case=f"scale {scale:g}", **common),
+        ]
+    law = scaled[:, 1] / (np.array(_SCALES) * scaled[_SCALES.index(1.0), 1])
+    rows.append(row("scale_law_error", np.max(np.abs(law - 1)), **common))
+    change = abs(_loss_terms(model, data, 1.0, shift=span)[1] - scaled[_SCALES.index(1.0), 1])
+    rows.append(row("gauge_loss_change", change, **common))
+    return Result.of(
+        rows,
+        scales=np.array(_SCALES),
+        reconstruction_loss=scaled[:, 0],
+        dynamics_loss=scaled[:, 1],
+        alphas=data.controls[:, 0, 0].numpy(),
+        time=data.time.numpy(),
+        potential=potential.numpy(),
+        shifted_potential=shifted.numpy(),
+    )
+
+
+def _loss_terms(
+    model: ReducedModel, data: FrameData, scale: float, *, shift: float = 0.0
+) -> tuple[float, float]:
+    """Return both norms of Eq. (2) for the model with z → scale · z and V → scale² · V + shift · h²."""
+
+    def potential(z: torch.Tensor) -> torch.Tensor:
+        value = scale**2 * model.potential(z / scale, controls) + shift * controls[..., 1] ** 2
+        return value.sum()
+
+    controls = data.controls[:, :-1]
+    with torch.no_grad():
+        z = scale * model.encode(data.images)
+        rebuilt = model.decode(z[:, :-1] / scale)
+        reconstruction = (data.images[:, :-1] - rebuilt).norm(dim=-1).mean()
+    slope = torch.func.grad(potential)(z[:, :-1])
+    z_rate = z.diff(dim=1) / data.intervals[..., None]
+    return reconstruction.item(), (z_rate + slope).norm(dim=-1).mean().item()

@@ -1,0 +1,160 @@
+"""How well a model reconstructs, explains and predicts, on the runs it has seen and on others."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy import ndarray
+from torch import Tensor
+
+from nrp.analysis.result import Result, row
+from nrp.reduction import FrameData, ReducedModel, load_frames, split_names
+from nrp.settings import InvalidSetting
+from nrp.store import Step
+
+FORECAST = Step("forecast", 1)
+CURVES = Step("curves", 1)
+SPLITS = ("trained", "new_anisotropy", "new_disorder", "new_sweep_rate", "new_all", "random_start")
+
+
+def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
+    """Return the errors of a model on every split that the datasets hold.
+
+    Squared errors are pooled over the runs, frames and pixels of a split; the case ``per_frame_mean`` is the
+    mean of the errors of single frames instead.  Metrics:
+
+    - ``reconstruction_rmse`` of D(E(X));
+    - ``one_step_rmse`` of the next frame, in the paper's form D(z − Δt ∂V/∂z) and as ``increment``
+      X + D(z − Δt ∂V/∂z) − D(z), ``one_step_skill`` = 1 − MSE/MSE of persistence, and
+      ``persistence_rmse``, the error of the frame itself taken for the next one;
+    - ``rate_error``, √(Σ‖ż + ∂V/∂z‖²/Σ‖ż‖²) with the exact ż = J_E ∂φ/∂t;
+    - ``image_deviation``, the standard deviation of all pixels, the scale to read the others against.
+
+    Parameters
+    ----------
+    model
+        Its splits are told by what it was trained on.
+    *datasets
+        Of one system.
+
+    Raises
+    ------
+    InvalidSetting
+        If the images are not of the size that the model takes, or no run belongs to a split.
+    """
+    parts: dict[str, list[FrameData]] = {}
+    for data in datasets:
+        names = split_names(data, model.trained_on)
+        pixels = data.sizes["y"] * data.sizes["x"]
+        if pixels != model.pixels:
+            raise InvalidSetting(f"data: has {pixels} pixels, the model takes images of {model.pixels}")
+        for name in sorted(set(names) - {""}):
+            parts.setdefault(name, []).append(load_frames(data, names == name))
+    if not parts:
+        raise InvalidSetting("data: must have a run that is new in at most one thing, or in all three")
+    rows = []
+    system = "film" if "disorder" in datasets[0] else "bead"
+    for name in (split for split in SPLITS if split in parts):
+        rows += _errors(model, parts[name], name, system)
+    return Result.of(rows)
+
+
+def one_step(model: ReducedModel, data: FrameData) -> tuple[Tensor, Tensor]:
+    """Return the next frame of each but the last, in the paper's form and in the increment form."""
+    images = data.images[:, :-1]
+    with torch.no_grad():
+        z = model.encode(images)
+        ahead = model.decode(model.step(z, data.controls[:, :-1], data.intervals))
+        return ahead, images + ahead - model.decode(z)
+
+
+def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str) -> list[dict]:
+    squares: dict[str, list[Tensor]] = {}
+    motion = missed = 0.0
+    for data in parts:
+        truth = data.images[:, 1:]
+        paper, increment = one_step(model, data)
+        with torch.no_grad():
+            z = model.encode(data.images)
+            rebuilt = model.decode(z)
+            z_rate = model.latent_rate(data.images, data.rates)
+            missed += (z_rate - model.force(z, data.controls)).square().sum().item()
+            motion += z_rate.square().sum().item()
+        for name, guess, target in (
+            ("reconstruction", rebuilt, data.images),
+            ("paper_form", paper, truth),
+            ("increment", increment, truth),
+            ("persistence", data.images[:, :-1], truth),
+        ):
+            squares.setdefault(name, []).append((guess - target).square().mean(-1).flatten())
+    frames = {name: torch.cat(errors).double() for name, errors in squares.items()}
+    common = {
+        "analysis": "forecast",
+        "system": system,
+        "arm": model.settings.arm,
+        "split": split,
+        "members": 1,
+    }
+    rows = [
+        row("reconstruction_rmse", _pooled(frames["reconstruction"]), **common),
+        row("rate_error", (missed / motion) ** 0.5, **common),
+        row("image_deviation", torch.cat([d.images.flatten() for d in parts]).std(), **common),
+    ]
+    common["lead_time"] = 1
+    still = frames["persistence"]
+    for case, means in (("", _pooled), ("per_frame_mean", _per_frame)):
+        rows.append(row("persistence_rmse", means(still), case=case or None, **common))
+        rows.append(row("one_step_rmse", means(frames["paper_form"]), case=case or "paper_form", **common))
+    rows.append(row("one_step_rmse", _pooled(frames["increment"]), case="increment", **common))
+    for case in ("paper_form", "increment"):
+        skill = 1 - frames[case].mean() / still.mean()
+        rows.append(row("one_step_skill", skill, case=case, **common))
+    return rows
+
+
+def _pooled(squares: Tensor) -> float:
+    return squares.mean().sqrt().item()
+
+
+def _per_frame(squares: Tensor) -> float:
+    return squares.sqrt().mean().item()
+
+
+def sweep_curves(model: ReducedModel, films: xr.Dataset, alphas: tuple[float, ...]) -> Result:
+    """Return what Fig. 2A and 2B show, for single runs: V, errors and predicted frames in time.
+
+    Arrays, with the runs in the order of `alphas`: ``time`` (run, frame), ``potential`` V(t),
+    ``reconstruction``, ``one_step`` and ``persistence`` rms errors per frame (the latter two are nan in
+    the first frame), ``truth`` and ``prediction`` (run, frame, y, x; the first predicted frame is nan),
+    ``energy``, the true H per area.
+    """
+    order = [int(np.flatnonzero(films.anisotropy.values == alpha)[0]) for alpha in alphas]
+    chosen = films.isel(run=order)
+    data = load_frames(chosen)
+    ahead, _ = one_step(model, data)
+    with torch.no_grad():
+        z = model.encode(data.images)
+        potential = model.potential(z, data.controls)
+        rebuilt = model.decode(z)
+
+    def rms(guess: Tensor, target: Tensor) -> ndarray:
+        return (guess - target).square().mean(-1).sqrt().double().numpy()
+
+    def from_second(values: ndarray) -> ndarray:
+        return np.concatenate([np.full_like(values[:, :1], np.nan), values], axis=1)
+
+    truth = chosen.magnetization.values
+    return Result.of(
+        [],
+        time=chosen.time.values,
+        external_field=chosen.external_field.values,
+        potential=potential.double().numpy(),
+        reconstruction=rms(rebuilt, data.images),
+        one_step=from_second(rms(ahead, data.images[:, 1:])),
+        persistence=from_second(rms(data.images[:, :-1], data.images[:, 1:])),
+        truth=truth,
+        prediction=from_second(ahead.numpy()).reshape(truth.shape),
+        energy=chosen.energy.values,
+        onset_time=chosen.onset_time.values,
+    )

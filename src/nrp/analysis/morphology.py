@@ -1,0 +1,122 @@
+"""What a physicist reads off a domain pattern: domains, walls, wavelength.  All in a periodic box."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy.fft import rfft2
+from scipy.ndimage import label
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.stats import t as student
+
+from nrp.analysis.result import Result, row
+from nrp.store import Step
+from nrp.systems.film import wavenumbers
+
+PATTERNS = Step("patterns", 1)
+
+
+def count_domains(phase: Bool[ndarray, "y x"]) -> int:
+    """Return the number of connected domains of a phase; pixels touch along edges, also round the box."""
+    labels, count = label(phase)
+    if not count:
+        return 0
+    seams = np.concatenate(
+        [
+            np.stack([labels[0], labels[-1]], axis=1),
+            np.stack([labels[:, 0], labels[:, -1]], axis=1),
+        ]
+    )
+    pairs = seams[(seams > 0).all(axis=1)] - 1
+    joined = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return int(connected_components(joined, directed=False)[0])
+
+
+def wall_length(image: Float[ndarray, "y x"], pixel: float) -> float:
+    """Return the length of the level line φ = 0.
+
+    Uses ``∫ |∇ sign φ| / 2``, estimated by Crofton's formula in four directions, which is free of the
+    staircase of a pixel count (for straight walls it is right within 5 % in any direction).
+    """
+    down = image < 0
+    axes = sum(np.sum(down != np.roll(down, 1, axis)) for axis in (0, 1))
+    diagonals = sum(np.sum(down != np.roll(down, (1, step), (0, 1))) for step in (1, -1))
+    return float(np.pi / 8 * pixel * (axes + diagonals / np.sqrt(2)))
+
+
+def structure_peak(image: Float[ndarray, "y x"], pixel: float) -> float:
+    """Return the mean wavenumber of the pattern, weighted by its power spectrum."""
+    power = np.abs(rfft2(image - image.mean())) ** 2
+    # Modes with 0 < kx < Nyquist stand for themselves and their mirror image.
+    power[:, 1 : (image.shape[1] + 1) // 2] *= 2
+    total = power.sum()
+    if total == 0:
+        return 0.0
+    return float((wavenumbers(len(image), pixel) * power).sum() / total)
+
+
+def describe(images: Float[ndarray, "image y x"], pixel: float) -> dict[str, ndarray]:
+    """Return the descriptors of each image under their names, one array over the images each.
+
+    ``negative_domains`` (number in the box), ``negative_fraction`` (share of the area), ``wall_density``
+    (length per area) and ``pattern_wavenumber``.
+    """
+    area = images[0].size * pixel**2
+    return {
+        "negative_domains": np.array([count_domains(image < 0) for image in images]),
+        "negative_fraction": (images < 0).mean(axis=(1, 2)),
+        "wall_density": np.array([wall_length(image, pixel) for image in images]) / area,
+        "pattern_wavenumber": np.array([structure_peak(image, pixel) for image in images]),
+    }
+
+
+def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
+    """Return the morphology of the final states, over anisotropy and disorder.
+
+    Rows: every descriptor of `describe` per anisotropy, mean over the samples with the 95 % interval
+    of the mean (Student's t).  Arrays: ``anisotropy``, each descriptor per (sample, anisotropy), and
+    ``domains_in_time`` (anisotropy, frame) of the first sample.
+    """
+    pixel = float(films.x[1] - films.x[0])
+    alphas = np.unique(films.anisotropy.values)
+    runs = xr.concat([data[["magnetization"]].isel(frame=-1) for data in (films, samples)], dim="run").sortby(
+        ["sample", "anisotropy"]
+    )
+    values = describe(runs.magnetization.values, pixel)
+    grid = {name: array.reshape(-1, len(alphas)).astype(float) for name, array in values.items()}
+    rows = []
+    for name, table in grid.items():
+        mean, half = _mean_interval(table)
+        rows += [
+            row(
+                name,
+                mean[i],
+                low=mean[i] - half[i],
+                high=mean[i] + half[i],
+                analysis="patterns",
+                case="final",
+                system="film",
+                anisotropy=alpha,
+            )
+            for i, alpha in enumerate(alphas)
+        ]
+    films = films.sortby("anisotropy")
+    in_time = [describe(film.values, pixel)["negative_domains"] for film in films.magnetization]
+    return Result.of(
+        rows,
+        alphas=alphas,
+        time=films.time.values,
+        domains_in_time=np.array(in_time),
+        **grid,
+    )
+
+
+def _mean_interval(table: Float[ndarray, "sample x"]) -> tuple[ndarray, ndarray]:
+    count = len(table)
+    if count < 2:
+        return table.mean(axis=0), np.full(table.shape[1], np.nan)
+    error = table.std(axis=0, ddof=1) / np.sqrt(count)
+    return table.mean(axis=0), student.ppf(0.975, count - 1) * error

@@ -1,0 +1,106 @@
+"""The result of an analysis: one tidy table, and the arrays that its figures need."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy import ndarray
+
+from nrp.store import write_text
+
+COLUMNS = (
+    "analysis",
+    "metric",
+    "case",
+    "system",
+    "arm",
+    "split",
+    "anisotropy",
+    "lead_time",
+    "value",
+    "low",
+    "high",
+    "members",
+    "profile",
+    "key",
+)
+TABLE, ARRAYS = "table.json", "arrays.npz"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Rows with the columns `COLUMNS` (null where one does not apply), and named arrays."""
+
+    table: pd.DataFrame
+    arrays: dict[str, ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: list[dict], **arrays: ndarray) -> Result:
+        """Build a result from rows made by `row`."""
+        return cls(pd.DataFrame(rows, columns=list(COLUMNS), dtype=object), arrays)
+
+    def select(self, **where: object) -> pd.DataFrame:
+        """Return the rows whose columns have these values (None: are null).
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        keep = np.ones(len(self.table), dtype=bool)
+        for column, value in where.items():
+            found = self.table[column].isna() if value is None else self.table[column] == value
+            keep &= found.to_numpy(dtype=bool)
+        if not keep.any():
+            raise KeyError(f"no row with {where}")
+        return self.table[keep]
+
+    def value(self, metric: str, **where: object) -> float:
+        """Return the value of the one row with this metric and these columns.
+
+        Raises
+        ------
+        KeyError
+            If there is none, or more than one.
+        """
+        found = self.select(metric=metric, **where)
+        if len(found) > 1:
+            raise KeyError(f"{len(found)} rows with metric {metric} and {where}")
+        return float(found["value"].iloc[0])
+
+    def save(self, folder: Path) -> None:
+        """Write the table (JSON, one list of rows) and the arrays (npz) into a folder."""
+        rows = self.table.to_json(orient="records", double_precision=15)
+        write_text(folder / TABLE, json.dumps(json.loads(rows), indent=0))
+        np.savez(folder / ARRAYS, **self.arrays)
+
+    @classmethod
+    def load(cls, folder: Path, **columns: object) -> Result:
+        """Read a result; `columns` fill columns that only the reader knows (profile, key)."""
+        rows = json.loads((folder / TABLE).read_text())
+        with np.load(folder / ARRAYS, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return cls.of([entry | columns for entry in rows], **arrays)
+
+
+def row(metric: str, value: float, **columns: object) -> dict:
+    """Return one row of a table; columns that are not named are null.
+
+    Raises
+    ------
+    KeyError
+        If a column does not exist.
+    """
+    if unknown := set(columns) - set(COLUMNS):
+        raise KeyError(f"no such column: {sorted(unknown)}")
+    value = float(value)
+    return {
+        **dict.fromkeys(COLUMNS),
+        **columns,
+        "metric": metric,
+        "value": value if np.isfinite(value) else None,
+    }

@@ -1,0 +1,164 @@
+"""The whole book as HTML: every chapter executed, then one run of jupyter-book.
+
+``_build/<profile>`` (``_build/<profile>-offline``) holds ``source``, what Sphinx reads: executed
+notebooks in place of the texts; ``_build``, where Sphinx works; ``html``, the last book that was
+built without a warning; and ``build.log``.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+import yaml
+from papermill.exceptions import strip_color
+
+from nrp import __version__, settings
+from nrp.book.chapters import chapter_names, run_chapter
+from nrp.book.vendor import SPHINX_CONFIG, vendored_files
+from nrp.store import Store, write_text
+
+_STATUS = "chapters/status.md"
+
+_TABLE = "```{nb-exec-table}\n```"
+"""The directive that Sphinx fills where it executes the chapters itself."""
+
+_LIBRARIES = ("numpy", "scipy", "torch", "xarray", "zarr", "matplotlib", "ipywidgets")
+
+
+class BuildFailed(RuntimeError):
+    """Sphinx did not build the book without a warning; the message is one line."""
+
+
+def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = False) -> Path:
+    """Build the book and return its first page, ``_build/<profile>/html/index.html``.
+
+    Parameters
+    ----------
+    profile
+        Profile of every chapter.
+    root
+        The top of the book, where ``_toc.yml`` and ``_config.yml`` lie.
+    store
+        Where the chapters find or leave their results.
+    offline
+        Put the scripts of the pages into the book, so that no page asks the network for anything.
+        The book then lies in ``_build/<profile>-offline``.
+
+    Raises
+    ------
+    InvalidSetting
+        If there is no such profile, or the book is to be offline and npm is not installed.
+    ChapterFailed
+        If a cell of a chapter fails.
+    BuildFailed
+        If Sphinx warns.  The book that was built before stays.
+    """
+    settings.profile(profile)
+    root = Path(root).resolve()
+    scripts = vendored_files(store) if offline else {}
+    executed = {
+        name: run_chapter(name, {"profile": profile}, root=root, store=store) for name in chapter_names(root)
+    }
+    target = root / "_build" / (f"{profile}-offline" if offline else profile)
+    source = target / "source"
+    files = _pages(root, executed) | {
+        f"chapters/assets/vendor/{name}": path for name, path in scripts.items()
+    }
+    files["_config.yml"] = _config(root, profile, offline=offline)
+    if _STATUS in files:
+        table = _status(profile, executed)
+        files[_STATUS] = files[_STATUS].read_text().replace(_TABLE, table)
+    _stage(files, source)
+    _run_sphinx(source, target)
+    _publish(target / "_build" / "html", target / "html")
+    return target / "html" / "index.html"
+
+
+def _pages(root: Path, executed: dict[str, Path]) -> dict[str, Path | str]:
+    """Return the files that Sphinx reads, by their names below the source folder."""
+    files: dict[str, Path | str] = {"_toc.yml": root / "_toc.yml"}
+    for path in sorted((root / "chapters").rglob("*")):
+        name = path.relative_to(root)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and path.suffix != ".ipynb":
+            files[name.as_posix()] = path
+    for name, path in executed.items():
+        del files[f"chapters/{name}.md"]
+        files[f"chapters/{name}.ipynb"] = path
+    return files
+
+
+def _stage(files: dict[str, Path | str], source: Path) -> None:
+    """Make the folder hold these files or texts; what has not changed keeps its time."""
+    wanted = {source / name: content for name, content in files.items()}
+    for old in sorted(source.rglob("*")):
+        if old.is_file() and old not in wanted:
+            old.unlink()
+    for new, content in wanted.items():
+        new.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, str):
+            if not (new.is_file() and new.read_text() == content):
+                write_text(new, content)
+        elif not (new.is_file() and filecmp.cmp(content, new)):
+            shutil.copy2(content, new)
+
+
+def _config(root: Path, profile: str, *, offline: bool) -> str:
+    """Return the configuration of the book, with nothing left to execute."""
+    config = yaml.safe_load((root / "_config.yml").read_text())
+    config.setdefault("execute", {})["execute_notebooks"] = "off"
+    footer = f"<p>Built with the profile <code>{profile}</code> of nrp {__version__}.</p>"
+    config.setdefault("html", {})["extra_footer"] = footer
+    if offline:
+        config.setdefault("sphinx", {}).setdefault("config", {}).update(SPHINX_CONFIG)
+    return yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+
+
+def _status(profile: str, executed: dict[str, Path]) -> str:
+    """Return the table of the execution times, and the versions, in Markdown."""
+    lines = ["| chapter | finished (UTC) | seconds |", "| :-- | :-- | --: |"]
+    for name, path in executed.items():
+        run = nbformat.read(path, as_version=4).metadata.papermill
+        lines.append(f"| {{doc}}`{name}` | {run.end_time[:16]} | {run.duration:.0f} |")
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    versions = ", ".join(f"{library} {version(library)}" for library in _LIBRARIES)
+    lines += ["", f"Profile `{profile}`, nrp {__version__}, Python {python}, {versions}."]
+    return "\n".join(lines)
+
+
+def _run_sphinx(source: Path, target: Path) -> None:
+    log = target / "build.log"
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+    options = ["-W", "-n", "--keep-going", "--path-output", str(target)]
+    with log.open("w") as file:
+        done = subprocess.run(
+            [*command, *options, str(source)],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode == 0:
+        return
+    # Sphinx would not repeat its warnings about pages that it has already read.
+    shutil.rmtree(target / "_build", ignore_errors=True)
+    lines = strip_color(log.read_text(errors="replace")).splitlines()
+    wrong = [line for line in lines if "WARNING: " in line or "ERROR: " in line]
+    wrong = wrong or [line for line in lines if "Error: " in line] or ["it gave no reason"]
+    first = wrong[0].replace(f"{source}/", "")
+    raise BuildFailed(f"book: Sphinx complains {len(wrong)} times, first: {first}; the log is {log}")
+
+
+def _publish(built: Path, html: Path) -> None:
+    """Put the finished pages where readers look for them, all at once."""
+    fresh = html.with_name(".html")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(built, fresh)
+    shutil.rmtree(html, ignore_errors=True)
+    fresh.rename(html)

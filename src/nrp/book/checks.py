@@ -1,0 +1,69 @@
+"""Bounds that the numbers of the book must keep, for the check cells of the chapters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+
+from nrp.book.study import Study
+
+
+class CheckFailed(AssertionError):
+    """A number is out of its bounds; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Where a number is found, and between what it must lie in each profile."""
+
+    result: str
+    metric: str
+    book: tuple[float, float]
+    mini: tuple[float, float] | None = None
+    """By default the same as for the book; the profile `paper` has the bounds of the book."""
+    where: dict[str, object] = field(default_factory=dict)
+
+
+def _domains(alpha: float, low: float, high: float) -> Bound:
+    # The boxes of the profile mini are too small to count domains in.
+    return Bound("patterns", "negative_domains", (low, high), (0, 60), {"anisotropy": alpha})
+
+
+BOUNDS: dict[str, Bound] = {
+    "growth rates": Bound("solver", "growth_rate_error", (0, 1e-4)),
+    "uniform mode": Bound("solver", "uniform_mode_error", (0, 1e-6)),
+    "stripe energy": Bound("solver", "stripe_energy_error", (0, 5e-3)),
+    "wall energy": Bound("solver", "wall_energy_error", (0, 1e-4)),
+    "energy balance": Bound("solver", "dissipation_error", (0, 5e-3)),
+    "order of the scheme": Bound("solver", "convergence_order", (3.5, 4.5)),
+    "bead landscape": Bound("landscape", "energy_r2", (0.8, 1), (-inf, 1)),
+    "labyrinth at low anisotropy": _domains(1.0, 1, 15),
+    "islands": _domains(2.0, 40, 70),
+    "labyrinth at high anisotropy": _domains(4.0, 8, 28),
+    "onset at α = 1": Bound("onset", "onset_time", (80, 86), (20, 60), {"anisotropy": 1.0}),
+    "onset at α = 2": Bound("onset", "onset_time", (83, 89), (20, 60), {"anisotropy": 2.0}),
+    "onset at α = 4": Bound("onset", "onset_time", (136, 144), (50, 80), {"anisotropy": 4.0}),
+    "reconstruction": Bound("forecast", "reconstruction_rmse", (0, 0.03), (0, 0.3), {"split": "trained"}),
+    "scale law": Bound("demonstrations", "scale_law_error", (0, 1e-3)),
+    "gauge": Bound("demonstrations", "gauge_loss_change", (0, 1e-5)),
+}
+
+
+def check(study: Study, *names: str) -> None:
+    """Print a line for each number that keeps its bounds.
+
+    The line holds no number, so it is the same on every machine.
+
+    Raises
+    ------
+    CheckFailed
+        If a number is out of its bounds.
+    """
+    for name in names:
+        bound = BOUNDS[name]
+        value = study.result(bound.result).value(bound.metric, **bound.where)
+        mini = study.profile.name == "mini" and bound.mini is not None
+        low, high = bound.mini if mini else bound.book
+        if not low <= value <= high:
+            raise CheckFailed(f"{name}: {value:.6g} is not between {low:g} and {high:g}")
+        print(f"{name}: within its bounds")

@@ -1,0 +1,344 @@
+"""The figures of the book.  Each takes results and returns a Matplotlib figure.
+
+Lines differ in style as well as in colour, and images use a colour map that is even in lightness, so nothing
+is told by colour alone.
+"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from numpy import ndarray
+
+from nrp.analysis import Result
+
+BLUE, RED, GREY, GREEN = "#0072B2", "#C44E00", "#555555", "#00735C"
+FIELD_MAP = "cividis"
+PAIR = ({"color": BLUE, "linestyle": "-"}, {"color": RED, "linestyle": "--"})
+
+mpl.rcParams.update(
+    {
+        "figure.constrained_layout.use": True,
+        "figure.facecolor": "white",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.25,
+        "font.size": 10,
+        "savefig.dpi": 110,
+    }
+)
+
+
+def _subplots(rows: int, columns: int, size: tuple[float, float], **options: bool):
+    """Return a figure that pyplot has forgotten, so that a notebook shows it once, and its axes."""
+    figure, axes = plt.subplots(rows, columns, figsize=size, **options)
+    plt.close(figure)
+    return figure, axes
+
+
+def framework() -> Figure:
+    """Fig. 1: the networks, the potential in time, and the prediction that checks it."""
+    figure, axes = _subplots(1, 1, (8.2, 3.0))
+    axes.set(xlim=(0, 8.2), ylim=(0, 3))
+    axes.axis("off")
+
+    def box(x: float, y: float, width: float, text: str, color: str) -> None:
+        patch = FancyBboxPatch((x, y), width, 0.62, boxstyle="round,pad=0.06", fc="white", ec=color, lw=1.6)
+        axes.add_patch(patch)
+        axes.text(x + width / 2, y + 0.31, text, ha="center", va="center", fontsize=10)
+
+    def arrow(start: tuple[float, float], end: tuple[float, float], style: str = "-") -> None:
+        axes.add_patch(
+            FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=GREY, linestyle=style)
+        )
+
+    box(0.1, 1.9, 1.0, "image $X_t$", GREY)
+    box(1.8, 1.9, 1.1, "encoder $E$", BLUE)
+    box(3.6, 1.9, 0.9, "state $z_t$", GREY)
+    box(5.2, 1.9, 1.1, "decoder $D$", BLUE)
+    box(7.0, 1.9, 1.0, r"image $\hat X_t$", GREY)
+    box(3.0, 0.4, 2.1, r"potential $V(z, \alpha, h)$", RED)
+    box(0.6, 0.4, 1.6, r"controls $\alpha,\ h(t)$", GREY)
+    box(5.9, 0.4, 2.1, r"$\dot z = -\partial V / \partial z$", RED)
+    for start, end in ((1.2, 1.72), (3.0, 3.52), (4.6, 5.12), (6.4, 6.92)):
+        arrow((start, 2.21), (end, 2.21))
+    arrow((4.05, 1.82), (4.05, 1.1))
+    arrow((2.3, 0.71), (2.92, 0.71))
+    arrow((5.2, 0.71), (5.82, 0.71))
+    arrow((6.6, 1.1), (5.9, 1.82), "--")
+    axes.text(6.5, 1.42, "one step ahead", fontsize=9, color=GREY)
+    return figure
+
+
+def overview(curves: Result, transition: Result, alphas: tuple[float, float]) -> Figure:
+    """Fig. 2 of the paper at a glance: potential, error of the prediction, gradient at onset."""
+    a, b = curves.arrays, transition.arrays
+    figure, axes = _subplots(1, 3, (9.4, 2.9))
+    for i, alpha in enumerate(alphas):
+        color = PAIR[i]["color"]
+        axes[0].plot(a["time"][i], a["potential"][i], **PAIR[i], label=f"α = {alpha:g}")
+        axes[1].plot(a["time"][i], a["one_step"][i], **PAIR[i], label=f"one step, α = {alpha:g}")
+        axes[1].plot(
+            a["time"][i], a["persistence"][i], ":", color=color, label=f"doing nothing, α = {alpha:g}"
+        )
+    axes[2].plot(b["alphas"], b["onset_gradient"], "o-", ms=3, color=GREEN)
+    axes[0].set(xlabel="time", ylabel="$V_{NN}$", title="A: potential")
+    axes[1].set(xlabel="time", ylabel="rms error", title="A: prediction")
+    axes[2].set(
+        xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None), title="C: gradient at onset"
+    )
+    axes[0].legend(fontsize=8)
+    axes[1].legend(fontsize=7)
+    return figure
+
+
+def bead_frames(films: xr.Dataset, *, run: int = 0, count: int = 6) -> Figure:
+    """Frames of one film of the bead."""
+    film = films.isel(run=run)
+    chosen = np.linspace(0, film.sizes["frame"] - 1, count).astype(int)
+    figure, axes = _subplots(1, count, (8.2, 1.7))
+    for ax, frame in zip(axes, chosen, strict=True):
+        _image(ax, film.intensity.values[frame], title=f"t = {film.time.values[frame]:.1f}", vmin=0, vmax=1)
+    return figure
+
+
+def bead_landscape(result: Result) -> Figure:
+    """The landscape the bead slid in, and the one learned from its pictures."""
+    axis, truth, learned = (result.arrays[name] for name in ("axis", "truth", "learned"))
+    levels = np.linspace(0, np.quantile(truth, 0.97), 13)
+    figure, axes = _subplots(1, 3, (8.2, 2.9))
+    for ax, values, title in ((axes[0], truth, "true U"), (axes[1], learned, "learned V, mapped to U")):
+        ax.contourf(axis, axis, values, levels, cmap=FIELD_MAP, extend="both")
+        ax.contour(axis, axis, values, levels[::2], colors="white", linewidths=0.6)
+        ax.set(title=title, xlabel="x", ylabel="y", aspect="equal")
+        ax.grid(False)
+    middle = len(axis) // 2
+    axes[2].plot(axis, truth[middle], **PAIR[0], label="true U")
+    axes[2].plot(axis, learned[middle], **PAIR[1], label="learned V")
+    axes[2].set(title="along y = 0", xlabel="x", ylabel="energy")
+    axes[2].legend()
+    return figure
+
+
+def solver(result: Result) -> Figure:
+    """Growth rates, order of convergence and energy balance."""
+    a = result.arrays
+    figure, axes = _subplots(1, 3, (9.0, 2.9))
+    axes[0].plot(a["wavenumber"], a["growth_theory"], color=BLUE, label="formula")
+    axes[0].plot(a["wavenumber"], a["growth_measured"], "o", color=RED, mfc="none", label="solver")
+    axes[0].set(xlabel="wavenumber k", ylabel="growth rate σ")
+    axes[1].loglog(a["step"], a["step_error"], "o-", color=RED, label="solver")
+    guide = a["step_error"][-1] * (a["step"] / a["step"][-1]) ** 4
+    axes[1].loglog(a["step"], guide, "--", color=GREY, label="fourth order")
+    axes[1].set(xlabel="time step", ylabel="relative error")
+    axes[2].plot(a["time"], a["energy_change"], color=BLUE, label="dH/dt")
+    axes[2].plot(a["time"][::40], a["energy_balance"][::40], "x", color=RED, label="−⟨φ_t²⟩ − ḣ⟨φ⟩")
+    axes[2].set(xlabel="time", ylabel="per area")
+    for ax in axes:
+        ax.legend(fontsize=8)
+    return figure
+
+
+def final_patterns(films: xr.Dataset, alphas: tuple[float, ...]) -> Figure:
+    """The magnetization at the end of the sweep, one picture per anisotropy."""
+    figure, axes = _subplots(1, len(alphas), (9.0, 1.9))
+    for ax, alpha in zip(axes, alphas, strict=True):
+        film = films.isel(run=int(np.argmin(np.abs(films.anisotropy.values - alpha))), frame=-1)
+        picture = _image(ax, film.magnetization.values, title=f"α = {float(film.anisotropy):g}")
+    figure.colorbar(picture, ax=axes, shrink=0.8, label="φ")
+    return figure
+
+
+def domain_counts(result: Result) -> Figure:
+    """Number of negative domains and density of walls in the final state, over the anisotropy."""
+    figure, axes = _subplots(1, 2, (8.2, 3.0))
+    names = ("negative_domains", "wall_density")
+    labels = ("negative domains in the box", "wall length per area")
+    for ax, name, label in zip(axes, names, labels, strict=True):
+        rows = result.select(metric=name).astype(
+            {"anisotropy": float, "value": float, "low": float, "high": float}
+        )
+        ax.fill_between(rows.anisotropy, rows.low, rows.high, color=BLUE, alpha=0.2, label="95 % interval")
+        ax.plot(rows.anisotropy, rows.value, "o-", ms=3, color=BLUE, label="mean over samples")
+        ax.set(xlabel="anisotropy α", ylabel=label)
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def onset_times(result: Result) -> Figure:
+    """T_init over the anisotropy, beside the loss of stability of the clean film."""
+    a = result.arrays
+    figure, ax = _subplots(1, 1, (6.2, 3.2))
+    ax.plot(a["alphas"], a["onset_times"].T, ".", color=RED, ms=4, alpha=0.6)
+    ax.plot(a["alphas"], a["onset_times"].mean(axis=0), color=RED, label="T_init, disordered (dots: samples)")
+    ax.plot(a["alphas"], a["critical_time"], "--", color=BLUE, label="clean film loses stability")
+    ax.set(xlabel="anisotropy α", ylabel="time")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def reconstructions(films: xr.Dataset, rebuilt: ndarray, titles: list[str]) -> Figure:
+    """Final frames of some runs (top) and what the autoencoder makes of them (bottom)."""
+    truth = films.magnetization.values[:, -1]
+    figure, axes = _subplots(2, len(titles), (1.75 * len(titles) + 0.9, 3.8))
+    for column, title in enumerate(titles):
+        _image(axes[0, column], truth[column], title=title)
+        picture = _image(axes[1, column], rebuilt[column])
+    axes[0, 0].set_ylabel("truth")
+    axes[1, 0].set_ylabel("rebuilt")
+    figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
+    return figure
+
+
+def reconstruction_against_pod(pod: Result, forecast: Result, *, latent: int) -> Figure:
+    """Reconstruction error of POD against its number of modes, with the autoencoder beside it."""
+    figure, ax = _subplots(1, 1, (6.4, 3.4))
+    markers = {"trained": "o", "new_anisotropy": "s", "new_disorder": "^", "new_sweep_rate": "D"}
+    colors = (BLUE, GREEN, RED, GREY)
+    rows = pod.table.assign(modes=[int(case.split()[0]) for case in pod.table["case"]])
+    for (split, marker), color in zip(markers.items(), colors, strict=True):
+        curve = rows[rows["split"] == split].sort_values("modes")
+        ax.loglog(curve["modes"], curve["value"].astype(float), marker=marker, color=color, ms=4, lw=1)
+        ax.plot([], [], marker=marker, color=color, ls="-", label=split.replace("_", " "))
+        error = forecast.value("reconstruction_rmse", split=split)
+        ax.plot(latent, error, marker=marker, color=color, ms=11, mfc="none", mew=2)
+    ax.set(xlabel="modes (POD) or latent dimension (large symbols)", ylabel="reconstruction rmse")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def training(log: pd.DataFrame) -> Figure:
+    """Both terms of the loss and the latent scale during training."""
+    figure, axes = _subplots(1, 2, (8.2, 2.9))
+    axes[0].semilogy(log.epoch, log.reconstruction, **PAIR[0], label="‖X − X̂‖")
+    axes[0].semilogy(log.epoch, log.dynamics, **PAIR[1], label="‖dz/dt + ∂V/∂z‖")
+    axes[0].set(xlabel="epoch", ylabel="mean norm")
+    axes[0].legend()
+    axes[1].plot(log.epoch, log.latent_scale, color=GREEN)
+    axes[1].set(xlabel="epoch", ylabel="latent scale", ylim=(0, None))
+    return figure
+
+
+def freedoms(result: Result, *, run: int) -> Figure:
+    """What Eq. (2) leaves free: the scale of z, and a function of the controls added to V."""
+    a = result.arrays
+    figure, axes = _subplots(1, 2, (8.2, 3.0))
+    axes[0].loglog(a["scales"], a["reconstruction_loss"], "o-", color=BLUE, label="‖X − X̂‖")
+    axes[0].loglog(a["scales"], a["dynamics_loss"], "s--", color=RED, label="‖dz/dt + ∂V/∂z‖")
+    axes[0].set(xlabel="scale s of the latent space", ylabel="mean norm")
+    axes[0].legend(fontsize=8)
+    axes[1].plot(a["time"][run], a["potential"][run], **PAIR[0], label="V as trained")
+    axes[1].plot(a["time"][run], a["shifted_potential"][run], **PAIR[1], label="V + c(h), same loss")
+    axes[1].set(xlabel="time", ylabel="V", title=f"α = {a['alphas'][run]:g}")
+    axes[1].legend(fontsize=8)
+    return figure
+
+
+def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
+    """Fig. 2A: V in time, and the error of the prediction one step ahead, for two anisotropies."""
+    a = curves.arrays
+    figure, axes = _subplots(2, 1, (8.2, 5.2), sharex=True)
+    for i, alpha in enumerate(alphas):
+        color = PAIR[i]["color"]
+        axes[0].plot(a["time"][i], a["potential"][i], **PAIR[i], label=f"α = {alpha:g}")
+        axes[1].plot(a["time"][i], a["one_step"][i], **PAIR[i], label=f"one step ahead, α = {alpha:g}")
+        axes[1].plot(
+            a["time"][i], a["persistence"][i], ":", color=color, label=f"doing nothing, α = {alpha:g}"
+        )
+    for letter, (i, frame) in zip("abcdef", labelled_frames(curves), strict=True):
+        x, y = a["time"][i, frame], a["potential"][i, frame]
+        axes[0].plot(x, y, "o", color=PAIR[i]["color"], ms=5)
+        axes[0].annotate(letter, (x, y), textcoords="offset points", xytext=(4, 5), fontweight="bold")
+    axes[0].set(ylabel="$V_{NN}$")
+    axes[0].legend(fontsize=8)
+    axes[1].set(xlabel="time", ylabel="rms error")
+    axes[1].legend(fontsize=8)
+    return figure
+
+
+def labelled_frames(curves: Result) -> list[tuple[int, int]]:
+    """Return (run, frame) of the points a to f: for both runs before, shortly after onset, and the end."""
+    time, onset = curves.arrays["time"], curves.arrays["onset_time"]
+    last = time.shape[1] - 1
+    points = []
+    for run in range(2):
+        first = int(np.searchsorted(time[run], onset[run]))
+        points += [(run, max(first - 2, 1)), (run, min(first + 3, last - 1)), (run, last)]
+    return points
+
+
+def six_frames(curves: Result, alphas: tuple[float, float]) -> Figure:
+    """Fig. 2B: truth beside prediction one step ahead, for the frames a to f."""
+    a = curves.arrays
+    points = labelled_frames(curves)
+    figure, axes = _subplots(2, 6, (9.2, 3.6))
+    for column, (letter, (run, frame)) in enumerate(zip("abcdef", points, strict=True)):
+        title = f"{letter}: α = {alphas[run]:g}\nt = {a['time'][run, frame]:.0f}"
+        _image(axes[0, column], a["truth"][run, frame], title=title)
+        picture = _image(axes[1, column], a["prediction"][run, frame])
+    axes[0, 0].set_ylabel("truth")
+    axes[1, 0].set_ylabel("prediction")
+    figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
+    return figure
+
+
+def onset_gradient(result: Result) -> Figure:
+    """Fig. 2C: the gradient of V at T_init over anisotropy, and the true motion in the same frame."""
+    a = result.arrays
+    figure, axes = _subplots(1, 2, (8.2, 3.1))
+    seen = ~a["held"]
+    axes[0].plot(a["alphas"], a["onset_gradient"], color=BLUE, lw=1)
+    axes[0].plot(a["alphas"][seen], a["onset_gradient"][seen], "o", color=BLUE, label="trained on")
+    axes[0].plot(
+        a["alphas"][~seen], a["onset_gradient"][~seen], "s", color=RED, mfc="white", label="held out"
+    )
+    axes[0].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
+    axes[0].legend(fontsize=8)
+    axes[1].plot(a["alphas"], a["onset_rate"], "o-", ms=4, color=GREEN)
+    axes[1].set(xlabel="anisotropy α", ylabel="true rms ∂φ/∂t at T_init", ylim=(0, None))
+    return figure
+
+
+def jump_curves(result: Result) -> Figure:
+    """The four curves of the jump test, each over its range, with the best place for a jump."""
+    a = result.arrays
+    names = ("onset_gradient", "onset_rate", "onset_time", "negative_domains")
+    figure, axes = _subplots(1, 4, (9.4, 2.7), sharex=True)
+    for ax, name in zip(axes, names, strict=True):
+        curve = a[name]
+        p = result.value("jump_p_value", case=name)
+        ax.plot(a["alphas"], (curve - curve.min()) / np.ptp(curve), "o-", ms=3, color=BLUE)
+        ax.axvline(result.value("jump_position", case=name), ls="--", color=RED)
+        ax.set(title=f"{name.replace('_', ' ')}\np = {p:.3f}", xlabel="α")
+        ax.title.set_fontsize(9)
+    axes[0].set_ylabel("curve over its range")
+    return figure
+
+
+def smooth_and_sharp(result: Result) -> Figure:
+    """The gradient at onset and the number of final domains on one axis of anisotropy."""
+    a = result.arrays
+    figure, ax = _subplots(1, 1, (6.4, 3.2))
+    for name, label, style in (
+        ("onset_gradient", "‖∂V/∂z‖ at T_init", PAIR[0]),
+        ("negative_domains", "negative domains in the final state", PAIR[1]),
+    ):
+        ax.plot(a["alphas"], a[name] / a[name].max(), label=label, **style)
+    ax.set(xlabel="anisotropy α", ylabel="share of the largest value", ylim=(0, 1.05))
+    ax.legend(fontsize=8)
+    return figure
+
+
+def _image(ax: Axes, values: ndarray, *, title: str = "", vmin: float = -1.2, vmax: float = 1.2):
+    picture = ax.imshow(values, origin="lower", cmap=FIELD_MAP, vmin=vmin, vmax=vmax)
+    ax.set_title(title, fontsize=9)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    return picture

@@ -1,0 +1,57 @@
+"""Numbers on the page: tables and glued values, all of them rows of a result in the store."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from myst_nb import glue
+
+from nrp.analysis import Result
+
+_KEY = ("metric", "case", "arm", "split", "anisotropy")
+
+
+def number(value: float | None) -> str:
+    """Return a number as it is printed: three significant digits, a dash for none."""
+    if value is None or math.isnan(value):
+        return "–"
+    if value != 0 and not 1e-3 <= abs(value) < 1e5:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa} × 10^{int(exponent)}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:.{digits}f}"
+
+
+def glue_rows(result: Result) -> None:
+    """Make every number of a result citable in the text: ``{glue:text}`metric.case.arm.split.α```.
+
+    Columns that are null are left out of the name.
+    """
+    for entry in result.table.to_dict(orient="records"):
+        name = ".".join(str(entry[part]) for part in _KEY if entry[part] is not None)
+        glue(name, number(entry["value"]), display=False)
+
+
+def glue_words(**words: str) -> None:
+    """Make words citable that depend on the numbers, such as a verdict."""
+    for name, word in words.items():
+        glue(name, word, display=False)
+
+
+def table(rows: pd.DataFrame, *, index: str, columns: str, caption: str):
+    """Return a table of values: one line per value of `index`, one column per value of `columns`.
+
+    Where the rows carry an interval it stands behind the value.
+    """
+    text = [
+        number(value) if low is None else f"{number(value)} [{number(low)}, {number(high)}]"
+        for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
+    ]
+    names = rows.fillna({index: "all", columns: "all"})
+    wide = names.assign(text=text).pivot(index=index, columns=columns, values="text")
+    order = [list(dict.fromkeys(names[axis])) for axis in (index, columns)]
+    wide = wide.reindex(index=order[0], columns=order[1]).fillna("–")
+    words = {name: str(name).replace("_", " ") for name in (*order[0], *order[1])}
+    wide = wide.rename(index=words, columns=words).rename_axis(index=None, columns=None)
+    return wide.style.set_caption(caption).set_table_attributes('class="dataframe"')

@@ -1,0 +1,201 @@
+"""One study: the data, models and results of a profile, from the store or computed now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+import xarray as xr
+
+from nrp.analysis import Result
+from nrp.analysis.baselines import POD, pod_reconstruction
+from nrp.analysis.demonstrations import DEMONSTRATION, demonstrations
+from nrp.analysis.forecast import CURVES, FORECAST, forecast, sweep_curves
+from nrp.analysis.landscape import LANDSCAPE, landscape
+from nrp.analysis.morphology import PATTERNS, patterns
+from nrp.analysis.onset import ONSET, TRANSITION, onset, transition
+from nrp.analysis.solver_checks import SOLVER, solver_checks
+from nrp.reduction import ReducedModel, load_model, train
+from nrp.reduction.training import LOG, TRAIN
+from nrp.settings import InvalidSetting, Settings, profile
+from nrp.simulation import SIMULATE, open_dataset, simulate
+from nrp.store import PROVENANCE, Step, Store, content_key
+
+
+class _Options(Settings):
+    """What an analysis needs besides its inputs; most need nothing."""
+
+    anisotropy: tuple[float, ...] = ()
+    modes: tuple[int, ...] = ()
+    box: float | None = None
+
+
+class Study:
+    """What a chapter asks for: ``study = Study("book")``, then datasets, models and results by name.
+
+    Everything is taken from the store, or computed now and put there.
+
+    Parameters
+    ----------
+    name
+        The profile.
+    store
+        By default the one of this book.
+
+    Raises
+    ------
+    InvalidSetting
+        If there is no such profile.
+    """
+
+    datasets = ("films", "samples", "rates", "bead")
+    models: ClassVar = {"film": "films", "bead": "bead"}
+    """Each model with the dataset it is trained on."""
+
+    def __init__(self, name: str = "book", store: Store | None = None) -> None:
+        self.profile = profile(name)
+        self.store = store or Store()
+        self._loaded: dict[str, object] = {}
+
+    def dataset(self, name: str) -> xr.Dataset:
+        """Return the dataset `films`, `samples`, `rates` or `bead`."""
+        self._known(name, self.datasets)
+        return self._once(
+            f"data {name}", lambda: open_dataset(simulate(getattr(self.profile, name), self.store))
+        )
+
+    def model(self, name: str) -> ReducedModel:
+        """Return the model `film` or `bead`, arm `paper`."""
+        return self._once(f"model {name}", lambda: load_model(self._model_folder(name)))
+
+    def training_log(self, name: str) -> pd.DataFrame:
+        """Return the log of a model: one row per epoch."""
+        return pd.read_csv(self._model_folder(name) / LOG)
+
+    def result(self, name: str) -> Result:
+        """Return the result of an analysis; `results` names them."""
+        self._known(name, tuple(self._analyses))
+        step, settings, inputs, compute = self._analyses[name]
+
+        def load() -> Result:
+            keys = tuple(self._key(entry) for entry in inputs)
+            folder = self.store.get(step, settings, lambda path: compute().save(path), keys)
+            return Result.load(folder, profile=self.profile.name, key=content_key(step, settings, keys))
+
+        return self._once(f"result {name}", load)
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Names of all analyses."""
+        return tuple(self._analyses)
+
+    def stored_rows(self) -> list[dict]:
+        """Return every row of every result of this profile that is in the store now."""
+        rows: list[dict] = []
+        for name, (step, settings, inputs, _) in self._analyses.items():
+            key = content_key(step, settings, tuple(self._key(entry) for entry in inputs))
+            if (self.store.folder(step, key) / PROVENANCE).is_file():
+                rows += self.result(name).table.to_dict(orient="records")
+        return rows
+
+    def keys(self) -> set[str]:
+        """Return the keys of everything that this profile can ask for."""
+        keys = {self._key(name) for name in (*self.datasets, *map("model {}".format, self.models))}
+        for step, settings, inputs, _ in self._analyses.values():
+            keys.add(content_key(step, settings, tuple(self._key(entry) for entry in inputs)))
+        return keys
+
+    def _model_folder(self, name: str) -> Path:
+        self._known(name, tuple(self.models))
+        settings = getattr(self.profile, f"{name}_model")
+        return train(self.dataset(self.models[name]), settings, self.store)
+
+    def _key(self, name: str) -> str:
+        """Return the key of a dataset, or of a model by the name ``model film``."""
+        if name in self.datasets:
+            return content_key(SIMULATE, getattr(self.profile, name))
+        model = name.removeprefix("model ")
+        return content_key(TRAIN, getattr(self.profile, f"{model}_model"), (self._key(self.models[model]),))
+
+    @cached_property
+    def _analyses(self) -> dict[str, tuple[Step, Settings, tuple[str, ...], Callable[[], Result]]]:
+        """Each analysis: its step, its settings, what it reads, and the call that computes it."""
+        data, model = self.dataset, self.model
+        film = "model film"
+        films = ("films", "samples", "rates")
+        pair = self.profile.figure_anisotropy
+        modes = tuple(sorted({1, 2, 4, 8, 16, 32, 64, 128, self.profile.film_model.latent}))
+        nothing = _Options()
+        box = self.profile.resolution_box
+        return {
+            "solver": (SOLVER, _Options(box=box), (), lambda: solver_checks(box=box)),
+            "landscape": (
+                LANDSCAPE,
+                nothing,
+                ("model bead",),
+                lambda: landscape(model("bead"), data("bead")),
+            ),
+            "bead_forecast": (
+                FORECAST,
+                nothing,
+                ("model bead",),
+                lambda: forecast(model("bead"), data("bead")),
+            ),
+            "patterns": (
+                PATTERNS,
+                nothing,
+                ("films", "samples"),
+                lambda: patterns(data("films"), data("samples")),
+            ),
+            "onset": (
+                ONSET,
+                nothing,
+                ("films", "samples"),
+                lambda: onset(data("films"), data("samples")),
+            ),
+            "pod": (
+                POD,
+                _Options(modes=modes),
+                (*films, film),
+                lambda: pod_reconstruction(self.profile.film_model, *map(data, films), modes=modes),
+            ),
+            "forecast": (
+                FORECAST,
+                nothing,
+                (*films, film),
+                lambda: forecast(model("film"), *map(data, films)),
+            ),
+            "demonstrations": (
+                DEMONSTRATION,
+                nothing,
+                ("films", film),
+                lambda: demonstrations(model("film"), data("films")),
+            ),
+            "curves": (
+                CURVES,
+                _Options(anisotropy=pair),
+                ("films", film),
+                lambda: sweep_curves(model("film"), data("films"), pair),
+            ),
+            "transition": (
+                TRANSITION,
+                nothing,
+                ("films", "samples", film),
+                lambda: transition(
+                    data("films"), model("film"), self.result("patterns"), self.result("onset")
+                ),
+            ),
+        }
+
+    def _once(self, name: str, make: Callable[[], object]):
+        if name not in self._loaded:
+            self._loaded[name] = make()
+        return self._loaded[name]
+
+    @staticmethod
+    def _known(name: str, names: tuple[str, ...]) -> None:
+        if name not in names:
+            raise InvalidSetting(f"name = {name!r}: must be one of {', '.join(names)}")

@@ -1,0 +1,64 @@
+"""Widgets that work in a page without a kernel."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.image import imsave
+from numpy import ndarray
+
+from nrp.book.figures import FIELD_MAP
+
+
+def frame_slider(
+    truth: ndarray, prediction: ndarray, time: ndarray, *, title: str, every: int = 1
+) -> widgets.VBox:
+    """Return a time slider over pairs of images, truth on the left and prediction on the right.
+
+    All pictures lie in the page and the browser links slider and picture, so no kernel is needed.  The
+    slider answers to the arrow keys.
+
+    Parameters
+    ----------
+    truth, prediction
+        Arrays of shape (frame, y, x).
+    time
+        Time of each frame.
+    title
+        What is shown; begins the text that stands for each picture.
+    every
+        Take every so-manieth frame.
+    """
+    chosen = range(0, len(time), every)
+    pictures = [
+        widgets.HTML(
+            f'<figure class="nrp-frame"><img alt="{title}, t = {time[i]:.0f}: truth left, '
+            f'prediction right" src="data:image/png;base64,{_png(truth[i], prediction[i])}">'
+            f"<figcaption>t = {time[i]:.0f}: truth (left), prediction (right)</figcaption></figure>"
+        )
+        for i in chosen
+    ]
+    stack = widgets.Stack(pictures, selected_index=0)
+    slider = widgets.IntSlider(
+        value=0,
+        max=len(pictures) - 1,
+        description="frame",
+        tooltip=f"{title}: choose a frame with the arrow keys",
+        layout=widgets.Layout(width="95%", max_width="30rem"),
+    )
+    widgets.jslink((slider, "value"), (stack, "selected_index"))
+    return widgets.VBox([slider, stack])
+
+
+def _png(truth: ndarray, prediction: ndarray) -> str:
+    gap = np.full((len(truth), 3), np.nan)
+    both = np.concatenate([truth, gap, prediction], axis=1)
+    colors = colormaps[FIELD_MAP](np.clip((both + 1.2) / 2.4, 0, 1), bytes=True)
+    colors[np.isnan(both)] = 255
+    file = io.BytesIO()
+    imsave(file, colors, format="png", origin="lower")
+    return base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,220 @@
+"""The command line: the functions of the book from a shell.
+
+What cannot be allowed ends with one line and exit status 2, what goes wrong on the way with status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from nrp import __version__
+from nrp.settings import CampaignSettings, InvalidSetting, Profile, profile
+from nrp.store import Store, copy_out
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options, profile(options.profile))
+    except InvalidSetting as error:
+        print(f"nrp {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"nrp {options.command}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+    except (ArithmeticError, OSError, RuntimeError) as error:
+        print(f"nrp {options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="nrp", description="Neural reduced potentials: simulate, train, evaluate, build.")
+    parser.add_argument("--version", action="version", version=f"nrp {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--profile", default="book", help="mini, book (default) or paper")
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("simulate", _simulate, "Simulate films of the magnetic system.")
+    sub.add_argument("--alpha", type=float, action="append", help="anisotropy; may be repeated")
+    sub.add_argument("--sample", type=int, action="append", help="disorder sample; may be repeated")
+    sub.add_argument("--sweep-rate", type=float, action="append", help="field per time; may be repeated")
+    sub.add_argument("--box", type=float, help="side of the periodic box, in units of length")
+    sub.add_argument("--dx", type=float, help="grid spacing, in units of length")
+    sub.add_argument("--coarsen", type=int, help="average frames over blocks of so many points")
+    sub.add_argument("--every", type=float, help="time between frames")
+    sub.add_argument("--time-step", type=float, help="largest time step; chosen by anisotropy if left out")
+    sub.add_argument("--disorder", help="reading of the disorder: quarter, unit_mean, zero_mean, none")
+    sub.add_argument("--workers", type=int, help="processes; one per core if left out")
+    sub.add_argument("--out", type=Path, help="where the Zarr store is copied to")
+
+    sub = command("train", _train, "Train the networks of an arm on films.")
+    sub.add_argument("--data", type=Path, required=True, help="Zarr store made by nrp simulate")
+    sub.add_argument("--arm", help="paper")
+    sub.add_argument("--latent", type=int, help="dimension of the latent state")
+    sub.add_argument("--epochs", type=int)
+    sub.add_argument("--member", type=int, help="seed of the weights and of the batches")
+    sub.add_argument("--hold-alpha", type=float, action="append", help="anisotropy not to train on")
+    sub.add_argument("--out", type=Path, help="folder that the model is copied to")
+
+    sub = command("evaluate", _evaluate, "Print the errors of a model on films, split by split.")
+    sub.add_argument("--model", type=Path, required=True, help="folder made by nrp train")
+    sub.add_argument("--data", type=Path, action="append", required=True, help="Zarr store; may be repeated")
+    sub.add_argument("--json", action="store_true", help="print the rows as one JSON list")
+
+    sub = command("chapter", _chapter, "Run a chapter, or list them.")
+    sub.add_argument("name", nargs="?", help="such as 06_validation")
+    sub.add_argument("--list", action="store_true", help="list the chapters")
+    sub.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
+    )
+
+    sub = command("book", _book, "Run all chapters and build the HTML.")
+    sub.add_argument("--offline", action="store_true", help="pages that ask nothing of the network (npm)")
+
+    sub = command("results", _results, "Print every number of the book that has been computed.")
+    sub.add_argument("--json", action="store_true", help="print the rows as one JSON list")
+
+    sub = command("store", _store, "List, verify or prune the stored results.")
+    sub.add_argument("action", choices=("list", "verify", "prune"))
+    return parser
+
+
+def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
+    from nrp.simulation import simulate
+
+    if options.workers is not None and options.workers < 1:
+        raise InvalidSetting(f"workers = {options.workers}: must be at least 1")
+    names = ("box", "dx", "coarsen", "disorder")
+    system = chosen.films.system.replace(**_given(options, *names))
+    changes = _given(options, "time_step", anisotropy="alpha", sample="sample", sweep_rate="sweep_rate")
+    campaign = chosen.films.replace(system=system, **changes)
+    if options.every is not None:
+        campaign = campaign.replace(frames=_frames(campaign, options.every))
+    path = simulate(campaign, Store(), workers=options.workers)
+    if options.out:
+        copy_out(path, options.out)
+    print(options.out or path)
+
+
+def _frames(campaign: CampaignSettings, every: float) -> int:
+    """Return the number of frames that lie so far apart."""
+    ends = {campaign.end(rate) for rate in campaign.sweep_rate}
+    if len(ends) > 1:
+        raise InvalidSetting(f"every = {every}: needs runs of one length, so a single sweep rate")
+    end = ends.pop()
+    if not 0 < every <= end or abs(end / every - round(end / every)) > 1e-6:
+        raise InvalidSetting(f"every = {every}: must divide the duration {end:g} of a run")
+    return round(end / every) + 1
+
+
+def _train(options: argparse.Namespace, chosen: Profile) -> None:
+    from nrp.reduction import train
+    from nrp.simulation import open_dataset
+
+    changes = _given(options, "arm", "latent", "epochs", "member", held_anisotropy="hold_alpha")
+    settings = chosen.film_model.replace(**changes)
+    folder = train(open_dataset(options.data), settings, Store())
+    if options.out:
+        copy_out(folder, options.out)
+    print(options.out or folder)
+
+
+def _evaluate(options: argparse.Namespace, _: Profile) -> None:
+    from nrp.analysis.forecast import forecast
+    from nrp.reduction import load_model
+    from nrp.simulation import open_dataset
+
+    result = forecast(load_model(options.model), *(open_dataset(path) for path in options.data))
+    _print_rows(result.table.to_dict(orient="records"), as_json=options.json)
+
+
+def _chapter(options: argparse.Namespace, chosen: Profile) -> None:
+    from nrp.book.chapters import chapter_names, run_chapter
+
+    if options.list:
+        print("\n".join(chapter_names(_root())))
+        return
+    if options.name is None:
+        raise InvalidSetting("chapter = None: must be named (nrp chapter --list shows the names)")
+    parameters = {"profile": chosen.name} | dict(options.p)
+    print(run_chapter(options.name, parameters, root=_root(), store=Store()))
+
+
+def _book(options: argparse.Namespace, chosen: Profile) -> None:
+    from nrp.book.build import build_book
+
+    print(build_book(chosen.name, root=_root(), store=Store(), offline=options.offline))
+
+
+def _results(options: argparse.Namespace, chosen: Profile) -> None:
+    from nrp.book.study import Study
+
+    _print_rows(Study(chosen.name).stored_rows(), as_json=options.json)
+
+
+def _store(options: argparse.Namespace, _: Profile) -> None:
+    from nrp.book.study import Study
+
+    store = Store()
+    if options.action == "list":
+        for path, record in store.entries():
+            print(f"{path.parent.name}/{path.name}  {record['finished']}  {record['seconds']:.1f} s")
+    elif options.action == "verify":
+        if wrong := store.verify():
+            raise RuntimeError("; ".join(wrong))
+        print("every stored result is as it was stored")
+    else:
+        keep = set.union(*(Study(name, store).keys() for name in ("mini", "book", "paper")))
+        for name in store.prune(keep):
+            print(f"removed {name}")
+
+
+def _given(options: argparse.Namespace, *names: str, **renamed: str) -> dict[str, object]:
+    """Return the options that were given, under the names of settings."""
+    pairs = {name: getattr(options, name) for name in names}
+    pairs |= {setting: getattr(options, option) for setting, option in renamed.items()}
+    return {name: value for name, value in pairs.items() if value is not None}
+
+
+def _root() -> Path:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "_toc.yml").is_file():
+            return folder
+    raise InvalidSetting(f"folder = {str(here)!r}: must lie in a copy of the book, with its _toc.yml")
+
+
+def _print_rows(rows: list[dict], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for entry in rows:
+        place = [
+            f"{entry[name]}" for name in ("case", "arm", "split", "anisotropy") if entry[name] is not None
+        ]
+        value = "–" if entry["value"] is None else f"{entry['value']:.6g}"
+        print(f"{entry['metric']:<28} {' '.join(place):<44} {value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The offline book in a real Chromium: nothing from outside, no errors, readable everywhere."""
+
+import os
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from nrp.book.build import build_book
+from nrp.book.chapters import page_names
+
+pytestmark = pytest.mark.browser
+
+PAGES = page_names(Path(__file__).parents[1])
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+
+VISIBLE_PICTURES = """() => [...document.querySelectorAll('.jupyter-widgets img')]
+  .filter(picture => picture.getClientRects().length).map(picture => picture.src + picture.alt)"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(book_root, book_store):
+    """Where the offline book is served."""
+    html = build_book("mini", root=book_root, store=book_store, offline=True).parent
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=html)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser: ``$CHROMIUM``, or the one that is installed."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert program, "chromium is not installed; set CHROMIUM"
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A tab that reaches the book only, and remembers what went wrong."""
+
+    def __init__(self, browser, address, theme):
+        self.address, self.outside, self.errors = address, [], []
+        self.context = browser.new_context(color_scheme=theme, viewport=DESKTOP)
+        self.context.route("**/*", self._route)
+        self.tab = self.context.new_page()
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.on("console", self._listen)
+
+    def open(self, page):
+        self.tab.goto(f"{self.address}/{page}.html", wait_until="networkidle")
+        self.tab.wait_for_function("!window.MathJax || MathJax.startup.promise")
+        return self.tab
+
+    def _route(self, route):
+        if route.request.url.startswith(self.address):
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def _listen(self, message):
+        if message.type == "error":
+            self.errors.append(message.text)
+
+
+@pytest.fixture
+def visit(chromium, address, theme):
+    """One visit in the light or the dark theme."""
+    visit = Visit(chromium, address, theme)
+    yield visit
+    visit.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_page_stands_alone_and_fits(visit, page, theme):
+    tab = visit.open(page)
+    assert tab.evaluate("document.documentElement.dataset.theme") == theme
+    for size in (DESKTOP, PHONE):
+        tab.set_viewport_size(size)
+        width = tab.evaluate("Math.max(document.body.scrollWidth, document.documentElement.scrollWidth)")
+        assert width <= size["width"], f"{page} is {width} wide on {size['width']}"
+    assert visit.outside == []
+    assert visit.errors == []
+
+
+@pytest.mark.parametrize("theme", ["dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_pictures_keep_a_light_ground_in_the_dark(visit, page):
+    grounds = visit.open(page).evaluate(
+        "() => [...document.querySelectorAll('.bd-article img')]"
+        ".map(picture => getComputedStyle(picture).backgroundColor)"
+    )
+    assert set(grounds) <= {"rgb(255, 255, 255)"}
+
+
+@pytest.mark.parametrize("theme", ["light"])
+def test_formulas_are_set(visit):
+    assert visit.open("chapters/05_reduced_potential").locator("mjx-container").count() > 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_slider_answers_to_the_keyboard(visit):
+    tab = visit.open("chapters/06_validation")
+    tab.wait_for_selector(".jupyter-widgets .noUi-handle")
+    before = tab.evaluate(VISIBLE_PICTURES)
+    assert len(before) >= 1
+    for _ in range(400):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("document.activeElement.matches('.noUi-handle')"):
+            break
+    else:
+        pytest.fail("the slider is not reached by the Tab key")
+    outline = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none"
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_function(f"before => String(({VISIBLE_PICTURES})()) !== before", arg=",".join(before))
+    assert len(tab.evaluate(VISIBLE_PICTURES)) == len(before)
+    assert visit.errors == []

@@ -1,0 +1,131 @@
+"""Settings: what is refused, and how it is told."""
+
+import pydantic
+import pytest
+
+from nrp.settings import (
+    BeadSettings,
+    CampaignSettings,
+    FilmSettings,
+    InvalidSetting,
+    ModelSettings,
+    profile,
+)
+
+BAD = [
+    (FilmSettings, "box", -1.0, "greater than 0"),
+    (FilmSettings, "box", float("nan"), "finite"),
+    (FilmSettings, "box", "wide", "number"),
+    (FilmSettings, "box", 1e9, "at most 2048"),
+    (FilmSettings, "dx", 0.7, "divide box = 64"),
+    (FilmSettings, "dx", 32.0, "at least 4"),
+    (FilmSettings, "dx", 2.0, "divide 1"),
+    (FilmSettings, "coarsen", 3, "divide the 128 points"),
+    (FilmSettings, "coarsen", 0, "greater than or equal to 1"),
+    (FilmSettings, "disorder", "pink\nnoise", "'quarter', 'unit_mean', 'zero_mean' or 'none'"),
+    (FilmSettings, "disorder_strength", -0.3, "greater than or equal to 0"),
+    (FilmSettings, "noise", float("inf"), "finite"),
+    (FilmSettings, "stiffness", 0.0, "greater than 0"),
+    (FilmSettings, "cutoff", 0.0, "greater than 0"),
+    (BeadSettings, "pixels", 4, "greater than or equal to 8"),
+    (BeadSettings, "bead_width", 0.0, "greater than 0"),
+    (CampaignSettings, "anisotropy", (), "at least 1"),
+    (CampaignSettings, "anisotropy", "many", "tuple"),
+    (CampaignSettings, "sample", (0, 1, 0), "once"),
+    (CampaignSettings, "frames", 1, "greater than or equal to 2"),
+    (CampaignSettings, "frames", 2.5, "integer"),
+    (CampaignSettings, "duration", 0.0, "greater than 0"),
+    (CampaignSettings, "time_step", -0.1, "greater than 0"),
+    (CampaignSettings, "field_init", -1.5, "greater than or equal to 0"),
+    (CampaignSettings, "seed", -1, "greater than or equal to 0"),
+    (CampaignSettings, "system", {"system": "sponge"}, "'film', 'bead'"),
+    (ModelSettings, "arm", "leg", "paper"),
+    (ModelSettings, "latent", 0, "greater than or equal to 1"),
+    (ModelSettings, "learning_rate", 0.0, "greater than 0"),
+]
+
+
+@pytest.mark.parametrize(("settings", "name", "value", "allowed"), BAD)
+def test_one_line_names_the_setting_its_value_and_what_is_allowed(settings, name, value, allowed):
+    with pytest.raises(InvalidSetting) as caught:
+        settings.parse({name: value})
+    message = str(caught.value)
+    assert message.startswith((f"{name} = ", f"{name}: "))
+    shown = list(value) if isinstance(value, tuple) and value else value
+    assert repr(shown) in message
+    assert allowed in message.partition(repr(shown))[2]
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["anisotropy", "sweep_rate"])
+def test_the_wrong_one_of_many_values_is_named(name):
+    with pytest.raises(InvalidSetting, match=rf"^{name} = -2\.5: .*greater than 0$"):
+        CampaignSettings.parse({name: (1.0, -2.5)})
+
+
+def test_a_wrong_setting_inside_the_system_is_named():
+    with pytest.raises(InvalidSetting, match=r"^pixels = 4: "):
+        CampaignSettings.parse({"system": {"system": "bead", "pixels": 4}})
+    with pytest.raises(InvalidSetting, match=r"dx = 0\.3: must divide box = 64\.0"):
+        CampaignSettings.parse({"system": {"system": "film", "dx": 0.3}})
+
+
+@pytest.mark.parametrize("settings", [FilmSettings, BeadSettings, CampaignSettings, ModelSettings])
+def test_an_unknown_setting_is_refused(settings):
+    with pytest.raises(InvalidSetting, match=r"^colour: there is no such setting$"):
+        settings.parse({"colour": "red"})
+
+
+def test_disorder_needs_a_box_of_whole_cells():
+    with pytest.raises(InvalidSetting, match=r"^box = 16\.5: must be a whole number"):
+        FilmSettings.parse({"box": 16.5, "dx": 0.5, "coarsen": 1})
+    assert FilmSettings(box=16.5, dx=0.5, coarsen=1, disorder="none").points == 33
+
+
+def test_a_run_without_sweep_needs_a_duration():
+    with pytest.raises(InvalidSetting, match=r"^duration = None: .*field_init is 0$"):
+        CampaignSettings.parse({"field_init": 0})
+    assert CampaignSettings.parse({"field_init": 0, "duration": 6}).end(0.01) == 6
+    assert CampaignSettings().end(0.01) == 300
+
+
+def test_a_clean_film_may_fill_any_box():
+    settings = FilmSettings(box=6.283185307179586, dx=6.283185307179586 / 16, disorder="none")
+    assert settings.points == 16
+
+
+@pytest.mark.parametrize("settings", [FilmSettings(), CampaignSettings(), profile("mini")])
+def test_settings_cannot_be_changed(settings):
+    name = next(iter(type(settings).model_fields))
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        setattr(settings, name, "other")
+
+
+def test_a_changed_copy_is_checked_and_leaves_the_original():
+    original = CampaignSettings()
+    assert original.replace(frames=5).frames == 5
+    assert original.frames == 101
+    with pytest.raises(InvalidSetting, match=r"^frames = 1: "):
+        original.replace(frames=1)
+
+
+@pytest.mark.parametrize("name", ["mini", "book", "paper"])
+def test_profiles_go_by_their_names(name):
+    chosen = profile(name)
+    assert chosen.name == name
+    assert set(chosen.film_model.held_anisotropy) < set(chosen.films.anisotropy)
+    assert not set(chosen.samples.sample) & set(chosen.films.sample)
+    assert not set(chosen.rates.sweep_rate) & set(chosen.films.sweep_rate)
+
+
+def test_the_book_sweeps_as_the_paper_does():
+    films = profile("book").films
+    assert (films.field_init, films.sweep_rate, films.end(0.01)) == (1.5, (0.01,), 300)
+    assert (films.anisotropy[0], films.anisotropy[-1]) == (1, 4)
+    assert films.system.stiffness == 2
+    assert films.system.dipolar == pytest.approx(0.63662, abs=5e-6)
+
+
+def test_an_unknown_profile_is_refused():
+    with pytest.raises(InvalidSetting, match=r"^profile = 'tiny': must be one of mini, book, paper$"):
+        profile("tiny")
