@@ -32,7 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="time spent on each line")
     seconds = parser.parse_args().seconds
-    print(f"machine: {os.cpu_count()} cores, {_processor()}; one thread is used")
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    print(f"machine: {os.cpu_count()} cores, {_processor()}, load {load}; one thread is used")
     print(
         f"nrp {nrp.__version__}, Python {platform.python_version()}, "
         f"numpy {np.__version__}, scipy {scipy.__version__}"

@@ -127,8 +127,8 @@ class TestTinyBook:
     @pytest.fixture
     def root(self, tmp_path):
         folder = tmp_path / "book" / "chapters"
-        (folder / "assets").mkdir(parents=True)
-        for name in ("_config.yml", "chapters/references.bib", "chapters/assets/book.css"):
+        shutil.copytree(TOP / "chapters" / "assets", folder / "assets")
+        for name in ("_config.yml", "chapters/references.bib"):
             shutil.copy(TOP / name, folder.parent / name)
         (folder.parent / "_toc.yml").write_text(
             "format: jb-book\nroot: chapters/index\nchapters:\n- file: chapters/one\n"

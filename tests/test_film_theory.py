@@ -74,12 +74,13 @@ def test_uniform_mode_decays_algebraically_at_the_threshold_of_the_double_well()
 
 @pytest.mark.parametrize("external_field", [0.0, 0.3, 1.5])
 @pytest.mark.parametrize("anisotropy", [1.0, 2.0, 3.0, 4.0])
-def test_saturated_state_is_an_equilibrium(anisotropy, external_field):
+def test_saturated_state_is_the_highest_equilibrium(anisotropy, external_field):
     phi = film_theory.uniform_equilibrium(external_field, anisotropy)
     rate = clean_film(CLEAN, anisotropy).rate(np.full((16, 16), phi), external_field)
     np.testing.assert_allclose(rate, 0, atol=1e-7 if external_field == 0 else 1e-12)
-    higher = np.full((16, 16), phi + 0.1)
-    assert clean_film(CLEAN, anisotropy).rate(higher, external_field).max() < 0
+    for more in (0.1, 0.5, 1.0, 2.0):  # no equilibrium lies higher
+        higher = np.full((16, 16), phi + more)
+        assert clean_film(CLEAN, anisotropy).rate(higher, external_field).max() < 0
 
 
 @pytest.mark.parametrize("anisotropy", [1.0, 2.0, 3.0, 4.0])

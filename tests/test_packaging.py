@@ -1,11 +1,11 @@
 """What is declared in several places says the same everywhere."""
 
 import re
+import tomllib
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-import tomllib
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -60,7 +60,7 @@ def test_the_lock_is_nothing_but_exact_pins():
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line), line
         assert not re.match("nvidia|cuda|triton|neural-reduced", line), line
     assert len(PINS) == len(LOCK)
-    assert sorted(LOCK, key=str.lower) == LOCK
+    assert sorted(LOCK, key=str.upper) == LOCK
 
 
 def test_torch_is_the_same_everywhere():

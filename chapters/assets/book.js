@@ -1,5 +1,9 @@
-// Where an offline book has the fonts of the widgets; must be known before their script starts.
-window.__jupyter_widgets_assets_path__ = new URL("vendor/widgets/", document.currentScript.src).href;
+// Where an offline book has the fonts of the widgets.  Read by require.js when it starts.
+window.requirejs = {
+  paths: {
+    "@jupyter-widgets/html-manager/dist": new URL("vendor/widgets", document.currentScript.src).href,
+  },
+};
 
 // Widgets ask for version 2 of MathJax; the pages have version 3.
 document.addEventListener("DOMContentLoaded", () => {

@@ -39,7 +39,7 @@ def demonstrations(model: ReducedModel, films: xr.Dataset) -> Result:
     shifted = potential + span * field**2
     common = {"analysis": "demonstrations", "system": "film", "arm": model.settings.arm, "members": 1}
     common["split"] = "trained"
-    rows = [row("latent_scale", z.flatten(0, 1).std(dim=0).square().mean().sqrt(), **common)]
+    rows = [row("latent_scale", z.flatten(0, 1).std(dim=0).square().mean().sqrt().item(), **common)]
     for scale, (reconstruction, dynamics) in zip(_SCALES, scaled, strict=True):
         rows += [
             row("reconstruction_loss", reconstruction, case=f"scale {scale:g}", **common),

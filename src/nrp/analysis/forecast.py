@@ -99,7 +99,7 @@ def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str
     rows = [
         row("reconstruction_rmse", _pooled(frames["reconstruction"]), **common),
         row("rate_error", (missed / motion) ** 0.5, **common),
-        row("image_deviation", torch.cat([d.images.flatten() for d in parts]).std(), **common),
+        row("image_deviation", torch.cat([d.images.flatten() for d in parts]).std().item(), **common),
     ]
     common["lead_time"] = 1
     still = frames["persistence"]
@@ -108,7 +108,7 @@ def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str
         rows.append(row("one_step_rmse", means(frames["paper_form"]), case=case or "paper_form", **common))
     rows.append(row("one_step_rmse", _pooled(frames["increment"]), case="increment", **common))
     for case in ("paper_form", "increment"):
-        skill = 1 - frames[case].mean() / still.mean()
+        skill = 1 - (frames[case].mean() / still.mean()).item()
         rows.append(row("one_step_skill", skill, case=case, **common))
     return rows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import SupportsFloat
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ class Result:
         return self.table[keep]
 
     def value(self, metric: str, **where: object) -> float:
-        """Return the value of the one row with this metric and these columns.
+        """Return the value of the one row with this metric and these columns; nan if it is null.
 
         Raises
         ------
@@ -70,7 +71,8 @@ class Result:
         found = self.select(metric=metric, **where)
         if len(found) > 1:
             raise KeyError(f"{len(found)} rows with metric {metric} and {where}")
-        return float(found["value"].iloc[0])
+        value = found["value"].iloc[0]
+        return np.nan if value is None else float(value)
 
     def save(self, folder: Path) -> None:
         """Write the table (JSON, one list of rows) and the arrays (npz) into a folder."""
@@ -87,7 +89,7 @@ class Result:
         return cls.of([entry | columns for entry in rows], **arrays)
 
 
-def row(metric: str, value: float, **columns: object) -> dict:
+def row(metric: str, value: SupportsFloat, **columns: object) -> dict:
     """Return one row of a table; columns that are not named are null.
 
     Raises

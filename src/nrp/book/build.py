@@ -74,7 +74,10 @@ def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = 
     if _STATUS in files:
         table = _status(profile, executed)
         files[_STATUS] = files[_STATUS].read_text().replace(_TABLE, table)
-    _stage(files, source)
+    changed = _stage(files, source)
+    if any(path.suffix not in (".md", ".ipynb") or not path.exists() for path in changed):
+        # Sphinx copies styles and scripts only beside a page it writes, and keeps pages of the past.
+        shutil.rmtree(target / "_build", ignore_errors=True)
     _run_sphinx(source, target)
     _publish(target / "_build" / "html", target / "html")
     return target / "html" / "index.html"
@@ -94,19 +97,22 @@ def _pages(root: Path, executed: dict[str, Path]) -> dict[str, Path | str]:
     return files
 
 
-def _stage(files: dict[str, Path | str], source: Path) -> None:
-    """Make the folder hold these files or texts; what has not changed keeps its time."""
+def _stage(files: dict[str, Path | str], source: Path) -> set[Path]:
+    """Make the folder hold these files or texts, and return what had to be changed for it."""
     wanted = {source / name: content for name, content in files.items()}
-    for old in sorted(source.rglob("*")):
-        if old.is_file() and old not in wanted:
-            old.unlink()
-    for new, content in wanted.items():
-        new.parent.mkdir(parents=True, exist_ok=True)
+    changed = {path for path in source.rglob("*") if path.is_file()} - set(wanted)
+    for path in changed:
+        path.unlink()
+    for path, content in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, str):
-            if not (new.is_file() and new.read_text() == content):
-                write_text(new, content)
-        elif not (new.is_file() and filecmp.cmp(content, new)):
-            shutil.copy2(content, new)
+            if not (path.is_file() and path.read_text() == content):
+                write_text(path, content)
+                changed.add(path)
+        elif not (path.is_file() and filecmp.cmp(content, path)):
+            shutil.copy2(content, path)
+            changed.add(path)
+    return changed
 
 
 def _config(root: Path, profile: str, *, offline: bool) -> str:

@@ -95,7 +95,7 @@ def overview(curves: Result, transition: Result, alphas: tuple[float, float]) ->
         xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None), title="C: gradient at onset"
     )
     axes[0].legend(fontsize=8)
-    axes[1].legend(fontsize=7)
+    axes[1].legend(fontsize=7, loc="upper left")
     return figure
 
 

@@ -16,6 +16,7 @@ def number(value: float | None) -> str:
     """Return a number as it is printed: three significant digits, a dash for none."""
     if value is None or math.isnan(value):
         return "–"
+    value = float(f"{value:.2e}")
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         mantissa, exponent = f"{value:.2e}".split("e")
         return f"{mantissa} × 10^{int(exponent)}"

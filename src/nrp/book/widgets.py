@@ -27,13 +27,13 @@ def frame_slider(
     truth, prediction
         Arrays of shape (frame, y, x).
     time
-        Time of each frame.
+        Time of each frame.  The first frame, of which there is no prediction, is left out.
     title
         What is shown; begins the text that stands for each picture.
     every
         Take every so-manieth frame.
     """
-    chosen = range(0, len(time), every)
+    chosen = range(1, len(time), every)
     pictures = [
         widgets.HTML(
             f'<figure class="nrp-frame"><img alt="{title}, t = {time[i]:.0f}: truth left, '

@@ -28,7 +28,7 @@ class FrameData:
     time: Float[Tensor, "run frame"]
 
     @property
-    def intervals(self) -> Float[Tensor, "run frame-1"]:
+    def intervals(self) -> Float[Tensor, "run interval"]:
         """Time from each frame to the next."""
         return self.time.diff(dim=1)
 

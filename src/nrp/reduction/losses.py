@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,8 +29,8 @@ def paper_loss(
 
     dz/dt is the difference of the encodings of two neighbouring frames over the time between them.
     """
-    z = model.encode(images)
-    z_rate = (model.encode(next_images) - z) / intervals[:, None]
+    z, z_next = model.encode(torch.stack([images, next_images]))
+    z_rate = (z_next - z) / intervals[:, None]
     reconstruction = (images - model.decode(z)).norm(dim=1).mean()
     dynamics = (z_rate - model.force(z, controls)).norm(dim=1).mean()
     return LossTerms(reconstruction, dynamics)

@@ -1,8 +1,10 @@
-"""A Sphinx extension with two cures.
+"""A Sphinx extension: what the configuration of Jupyter Book cannot say.
 
-Pages that Sphinx executes itself are executed again when the package changes: the cache of
-``jupyter-book build`` knows the code cells only, so each state of ``src`` gets a cache of its own.
-And the text before a colon in the docstring of an attribute is not taken for its type.
+- Pages that Sphinx executes itself are executed again when the package changes.  The cache of
+  ``jupyter-book build`` knows the code cells only, so each state of ``src`` gets one of its own.
+- The text before a colon in the docstring of an attribute is not taken for its type.
+- There is one field for searching, in the sidebar, and there are buttons for the repository as
+  soon as its address is known.
 """
 
 from __future__ import annotations
@@ -21,12 +23,20 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("config-inited", _choose_cache)
+    app.connect("config-inited", _choose_buttons)
     app.connect("autodoc-process-docstring", _keep_colon, priority=400)  # before napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _choose_cache(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / source_digest())
+
+
+def _choose_buttons(app: Sphinx, config: Config) -> None:
+    options = config.html_theme_options
+    known = bool(options.get("repository_url"))
+    options |= {"use_repository_button": known, "use_issues_button": known}
+    options["navbar_persistent"] = []
 
 
 def _keep_colon(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

@@ -1,0 +1,275 @@
+"""Analyses against cases with a known answer."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from nrp.analysis import Result, row
+from nrp.analysis.baselines import pod_reconstruction
+from nrp.analysis.continuity import jump_test
+from nrp.analysis.demonstrations import demonstrations
+from nrp.analysis.forecast import forecast, sweep_curves
+from nrp.analysis.landscape import landscape
+from nrp.analysis.morphology import count_domains, describe, structure_peak, wall_length
+from nrp.analysis.onset import onset_frame
+from nrp.analysis.result import COLUMNS
+from nrp.reduction import ReducedModel, coverage
+from nrp.settings import BeadSettings, CampaignSettings, InvalidSetting, ModelSettings
+from nrp.simulation import open_dataset, simulate
+from nrp.store import Store
+from nrp.systems import Bead
+
+SIDE = 64
+
+
+def grid() -> tuple[np.ndarray, np.ndarray]:
+    return np.meshgrid(np.arange(SIDE), np.arange(SIDE))
+
+
+# Morphology
+
+
+def test_a_disc_is_one_domain_wherever_it_lies():
+    x, y = grid()
+    disc = np.hypot(x - 32, y - 32) < 10
+    assert count_domains(disc) == 1
+    assert count_domains(np.roll(disc, (32, 32), (0, 1))) == 1  # over the corner of the box
+    assert count_domains(np.roll(disc, 32, 0)) == 1
+    assert count_domains(~disc) == 1
+
+
+def test_stripes_round_the_torus_are_counted_once():
+    x, _ = grid()
+    assert count_domains(x % 16 < 8) == 4
+    assert count_domains(np.roll(x % 16 < 8, 4, 1)) == 4  # the first is cut by the seam
+
+
+def test_no_domain_and_all_domain():
+    assert count_domains(np.zeros((8, 8), bool)) == 0
+    assert count_domains(np.ones((8, 8), bool)) == 1
+
+
+def test_diagonal_neighbours_do_not_touch():
+    assert count_domains(np.eye(6, dtype=bool)[:4, :4]) == 4
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_length_of_straight_walls(axis):
+    x, y = grid()
+    stripe = np.where(np.abs((x, y)[axis] - 32) < 10, -1.0, 1.0)
+    assert wall_length(stripe, 0.5) == pytest.approx(2 * SIDE * 0.5, rel=0.06)
+
+
+def test_length_of_a_circle():
+    x, y = grid()
+    disc = np.where(np.hypot(x - 32, y - 32) < 20, -1.0, 1.0)
+    assert wall_length(disc, 1.0) == pytest.approx(2 * np.pi * 20, rel=0.03)
+
+
+@pytest.mark.parametrize("waves", [(4, 0), (0, 4), (5, 3), (-5, 3)])
+def test_wavenumber_of_a_plane_wave(waves):
+    x, y = grid()
+    image = np.cos(2 * np.pi * (waves[0] * x + waves[1] * y) / SIDE)
+    assert structure_peak(image, 0.5) == pytest.approx(2 * np.pi * np.hypot(*waves) / (SIDE * 0.5))
+
+
+def test_wavenumber_weighs_both_halves_of_the_spectrum():
+    x, y = grid()
+    # Equal power in k = 4 along x and k = 8 along y must give their mean.
+    image = np.cos(2 * np.pi * 4 * x / SIDE) + np.cos(2 * np.pi * 8 * y / SIDE)
+    assert structure_peak(image, 1.0) == pytest.approx(2 * np.pi * 6 / SIDE)
+
+
+def test_flat_image_has_no_pattern():
+    flat = describe(np.ones((1, 8, 8)), 1.0)
+    assert {name: values[0] for name, values in flat.items()} == {
+        "negative_domains": 0,
+        "negative_fraction": 0,
+        "wall_density": 0,
+        "pattern_wavenumber": 0,
+    }
+
+
+def test_onset_is_the_first_frame_with_a_negative_pixel():
+    images = np.ones((2, 5, 3, 3))
+    images[0, 2, 1, 1] = -0.1
+    images[0, 4] = -1
+    assert onset_frame(images).tolist() == [2, -1]
+
+
+# Continuity
+
+
+def curves(jump: float, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    x = np.linspace(1, 4, 31)
+    y = np.tanh(x - 2.5) + noise * np.random.default_rng(seed).normal(size=31)
+    return x, y + jump * (x > 2.05)
+
+
+def test_a_large_jump_is_found_where_it_is():
+    test = jump_test(*curves(1.0, 0.05, 0), draws=200)
+    assert test.p_value < 0.02
+    assert test.position == pytest.approx(2.05, abs=0.11)
+    assert test.jump * np.ptp(curves(1.0, 0.05, 0)[1]) == pytest.approx(1.0, rel=0.3)
+
+
+def test_smooth_curves_seldom_raise_an_alarm():
+    alarms = sum(jump_test(*curves(0.0, 0.05, seed), draws=200).p_value < 0.05 for seed in range(40))
+    assert alarms <= 6  # 2 expected; more than 6 of 40 has a probability below 1 %
+
+
+def test_detectable_jump_grows_with_the_noise():
+    clean, noisy = (jump_test(*curves(0.0, noise, 1), draws=200) for noise in (0.02, 0.2))
+    assert clean.detectable < noisy.detectable
+
+
+def test_too_few_points_are_refused():
+    with pytest.raises(ValueError, match="at least 12"):
+        jump_test(np.arange(5.0), np.arange(5.0))
+
+
+# Results
+
+
+def test_result_comes_back_from_disk(tmp_path):
+    rows = [row("onset_time", 83.25, anisotropy=1.0), row("jump_size", np.nan, case="x")]
+    Result.of(rows, curve=np.arange(3.0)).save(tmp_path)
+    loaded = Result.load(tmp_path, profile="mini", key="abc")
+    assert tuple(loaded.table.columns) == COLUMNS
+    assert loaded.value("onset_time", anisotropy=1.0) == 83.25
+    assert loaded.table["value"].iloc[1] is None
+    assert set(loaded.table["profile"]) == {"mini"}
+    assert loaded.arrays["curve"].tolist() == [0, 1, 2]
+
+
+def test_value_asks_for_exactly_one_row():
+    result = Result.of([row("a", 1, case="x"), row("a", 2, case=None)])
+    assert result.value("a", case=None) == 2
+    with pytest.raises(KeyError):
+        result.value("a")
+    with pytest.raises(KeyError):
+        result.value("b")
+    with pytest.raises(KeyError, match="no such column"):
+        row("a", 1, colour="red")
+
+
+# Forecast, on films of the bead
+
+
+class TrueBead(ReducedModel):
+    """The bead's own coordinates and landscape, as a model: it must have skill."""
+
+    def __init__(self, films: xr.Dataset, settings: ModelSettings) -> None:
+        system = CampaignSettings.model_validate_json(films.attrs["settings"]).system
+        super().__init__(settings, system.pixels**2, coverage(films, settings))
+        self.bead = Bead(system, anisotropy=1.0)
+        self.axis = torch.tensor(self.bead._axis, dtype=torch.float32)
+
+    def encode(self, images):
+        side = len(self.axis)
+        picture = images.reshape(*images.shape[:-1], side, side)
+        weight = picture.sum((-2, -1))
+        x = (picture.sum(-2) * self.axis).sum(-1) / weight
+        y = (picture.sum(-1) * self.axis).sum(-1) / weight
+        return torch.stack([x, y], dim=-1)
+
+    def decode(self, z):
+        x = self.axis[None, :] - z[..., 0, None, None]
+        y = self.axis[:, None] - z[..., 1, None, None]
+        return torch.exp(-(x**2 + y**2) / (2 * self.bead.settings.bead_width**2)).flatten(-2)
+
+    def potential(self, z, controls):
+        x, y = z[..., 0], z[..., 1]
+        return controls[..., 0] * (x * x - 1) ** 2 / 4 + y * y / 2 - controls[..., 1] * x
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory) -> xr.Dataset:
+    campaign = CampaignSettings(
+        system=BeadSettings(pixels=24, view=3.5),
+        anisotropy=(1.0,),
+        sample=tuple(range(6)),
+        field_init=0.0,
+        duration=3.0,
+        frames=61,
+        time_step=0.05,
+    )
+    store = Store(tmp_path_factory.mktemp("runs"))
+    return open_dataset(simulate(campaign, store, workers=1)).load()
+
+
+SETTINGS = ModelSettings(latent=2, width=8, held_sample=(4, 5))
+
+
+def test_the_true_landscape_has_skill(films):
+    result = forecast(TrueBead(films, SETTINGS), films)
+    for split in ("trained", "random_start"):
+        assert result.value("reconstruction_rmse", split=split) < 1e-3
+        assert result.value("rate_error", split=split) < 0.01
+        assert result.value("one_step_skill", split=split, case="increment") > 0.99
+        assert result.value("one_step_skill", split=split, case="paper_form") > 0.99
+
+
+def test_frames_shuffled_in_time_leave_no_skill(films):
+    order = np.random.default_rng(0).permutation(films.sizes["frame"])
+    shuffled = films.assign(intensity=films.intensity.copy(data=films.intensity.values[:, order]))
+    result = forecast(TrueBead(films, SETTINGS), shuffled)
+    assert abs(result.value("one_step_skill", split="trained", case="increment")) < 0.1
+
+
+def test_pooled_and_per_frame_errors_are_told_apart(films):
+    result = forecast(TrueBead(films, SETTINGS), films)
+    run = films.intensity.values[:4].reshape(4, 61, -1)
+    squares = ((run[:, 1:] - run[:, :-1]) ** 2).mean(-1)
+    pooled = result.value("persistence_rmse", split="trained", case=None)
+    frames = result.value("persistence_rmse", split="trained", case="per_frame_mean")
+    assert pooled == pytest.approx(np.sqrt(squares.mean()), rel=1e-5)
+    assert frames == pytest.approx(np.sqrt(squares).mean(), rel=1e-5)
+    assert frames < pooled
+
+
+def test_images_of_another_size_are_refused(films):
+    model = ReducedModel(SETTINGS, 9, coverage(films, SETTINGS))
+    with pytest.raises(InvalidSetting, match="has 576 pixels, the model takes images of 9"):
+        forecast(model, films)
+
+
+def test_the_true_landscape_is_recognised(films):
+    result = landscape(TrueBead(films, SETTINGS), films)
+    assert result.value("energy_r2") > 0.999
+    assert result.value("barrier_error") < 0.01
+    assert result.value("minimum_position_error") < 0.03
+
+
+def test_a_wrong_landscape_is_not(films):
+    model = TrueBead(films, SETTINGS)
+    model.potential = lambda z, controls: z[..., 0]
+    assert landscape(model, films).value("energy_r2") < 0.1
+
+
+def test_pod_of_all_modes_is_exact_and_errors_fall(films):
+    result = pod_reconstruction(SETTINGS, films, modes=(1, 4, 16, 240))
+    errors = result.select(split="trained")["value"].tolist()
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-4
+    assert result.value("reconstruction_rmse", split="random_start", case="16 modes") > errors[2]
+
+
+def test_loss_leaves_scale_and_zero_free(films):
+    model = ReducedModel(SETTINGS, 576, coverage(films, SETTINGS))
+    result = demonstrations(model, films)
+    assert result.value("scale_law_error") < 1e-3
+    assert result.value("gauge_loss_change") < 1e-6
+    assert np.ptp(result.arrays["reconstruction_loss"]) < 1e-4
+    assert result.value("dynamics_loss", case="scale 10") > 5 * result.value("dynamics_loss", case="scale 1")
+
+
+def test_curves_hold_truth_and_prediction(films):
+    model = TrueBead(films, SETTINGS)
+    renamed = films.rename(intensity="magnetization").isel(run=[0])
+    a = sweep_curves(model, renamed, (1.0,)).arrays
+    assert np.isnan(a["one_step"][:, 0]).all()
+    assert np.isfinite(a["one_step"][:, 1:]).all()
+    assert (np.diff(a["potential"][0]) < 1e-6).all()  # the true landscape, at fixed field
+    assert a["prediction"].shape == a["truth"].shape

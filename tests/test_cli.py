@@ -1,0 +1,115 @@
+"""The command line: what it makes, and how it refuses."""
+
+import json
+
+import pytest
+import xarray as xr
+
+from nrp.cli import main
+
+SMALL = ["--box", "8", "--sweep-rate", "0.05", "--every", "3", "--workers", "1"]
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("NRP_RUNS", str(tmp_path / "runs"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "runs"
+
+
+def test_simulate_train_evaluate(tmp_path, capsys):
+    film, model = tmp_path / "film.zarr", tmp_path / "model"
+    alphas = ["--alpha", "1.0", "--alpha", "2.0", "--alpha", "3.0"]
+    assert main(["simulate", *alphas, *SMALL, "--out", str(film)]) == 0
+    data = xr.open_zarr(film)
+    assert data.anisotropy.values.tolist() == [1, 2, 3]
+    assert data.magnetization.dims == ("run", "frame", "y", "x")
+    assert data.time.values[0, 1] == pytest.approx(3)
+
+    arguments = ["--data", str(film), "--latent", "4", "--epochs", "3", "--hold-alpha", "2.0"]
+    assert main(["train", *arguments, "--out", str(model)]) == 0
+    assert json.loads((model / "settings.json").read_text())["trained_on"]["anisotropy"] == [1, 3]
+
+    capsys.readouterr()
+    assert main(["evaluate", "--model", str(model), "--data", str(film), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {entry["split"] for entry in rows} == {"trained", "new_anisotropy"}
+    assert {"reconstruction_rmse", "one_step_rmse", "persistence_rmse", "rate_error"} <= {
+        entry["metric"] for entry in rows
+    }
+
+
+def test_the_same_command_computes_once(capsys, runs):
+    main(["simulate", "--alpha", "2", *SMALL])
+    first = capsys.readouterr()
+    main(["simulate", "--alpha", "2", *SMALL])
+    second = capsys.readouterr()
+    assert first.out == second.out
+    assert "simulating" in first.err
+    assert second.err == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("simulate --alpha -1", "anisotropy = -1.0: input should be greater than 0"),
+        ("simulate --alpha nan", "anisotropy = nan: input should be a finite number"),
+        ("simulate --alpha two", "argument --alpha: invalid float value: 'two'"),
+        ("simulate --alpha 1 --alpha 1", "anisotropy: [1.0, 1.0] names a value twice; each may stand once"),
+        ("simulate --sweep-rate 0", "sweep_rate = 0.0: input should be greater than 0"),
+        ("simulate --dx 0.3", "dx = 0.3: must divide box = 64.0 into at least 4 whole points"),
+        ("simulate --coarsen 3", "coarsen = 3: must divide the 128 points of a side"),
+        ("simulate --every 7", "every = 7.0: must divide the duration 300 of a run"),
+        ("simulate --every 0", "every = 0.0: must divide the duration 300 of a run"),
+        ("simulate --every nan", "every = nan: must divide the duration 300 of a run"),
+        ("simulate --disorder some", "disorder = 'some': input should be 'quarter', 'unit_mean', "),
+        ("simulate --workers 0", "workers = 0: must be at least 1"),
+        ("simulate --profile huge", "profile = 'huge': must be one of mini, book, paper"),
+        ("train --data nowhere.zarr", "data = 'nowhere.zarr': "),
+        ("train --data nowhere.zarr --arm best", "arm = 'best': input should be 'paper'"),
+        ("evaluate --model nowhere --data nowhere.zarr", "model = 'nowhere': must be a folder with"),
+        ("chapter", "chapter = None: must be named"),
+        ("chapter 06_validation", "folder = "),
+        ("book --profile none", "profile = 'none': must be one of"),
+        ("store burn", "argument action: invalid choice: 'burn'"),
+        ("bake", "argument COMMAND: invalid choice: 'bake'"),
+    ],
+)
+def test_what_is_not_allowed_gets_one_line_and_status_2(command, line, capsys, runs):
+    try:
+        status = main(command.split())
+    except SystemExit as stopped:
+        status = stopped.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.err.count("\n") == 1
+    assert line in captured.err
+    assert captured.out == ""
+    assert not list(runs.glob("store/*/*"))
+
+
+def test_an_output_folder_of_somebody_else_is_kept(tmp_path, capsys):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("years of work")
+    assert main(["simulate", "--alpha", "2", *SMALL, "--out", str(precious)]) == 2
+    assert (precious / "thesis.txt").read_text() == "years of work"
+    assert "out = " in capsys.readouterr().err
+
+
+def test_store_lists_verifies_and_prunes(capsys, runs):
+    main(["simulate", "--alpha", "2", *SMALL])
+    capsys.readouterr()
+    assert main(["store", "list"]) == 0
+    assert capsys.readouterr().out.startswith("simulate/")
+    assert main(["store", "verify"]) == 0
+    chunk = next(path for path in runs.glob("store/simulate/*/data.zarr/energy/c/**/*") if path.is_file())
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"?")
+    assert main(["store", "verify"]) == 1
+    assert main(["store", "prune"]) == 0
+    assert not list(runs.glob("store/simulate/*"))
+
+
+def test_results_of_an_empty_store_are_an_empty_list(capsys):
+    assert main(["results", "--profile", "mini", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []

@@ -1,0 +1,80 @@
+"""Numbers as they are printed, and bounds that they must keep."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nrp.analysis import Result, row
+from nrp.book.checks import BOUNDS, CheckFailed, check
+from nrp.book.report import number, table
+from nrp.book.study import Study
+from nrp.settings import InvalidSetting
+from nrp.store import Store
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0299, "0.0299"),
+        (1.0, "1.00"),
+        (83.25, "83.2"),
+        (142.4, "142"),
+        (-14.07, "-14.1"),
+        (0.0, "0"),
+        (None, "–"),
+        (np.nan, "–"),
+        (1.7e-5, "1.70 × 10^-5"),
+        (99.96, "100"),
+        (0.9996, "1.00"),
+    ],
+)
+def test_three_digits(value, text):
+    assert number(value) == text
+
+
+def test_table_has_a_line_per_index_and_intervals():
+    rows = [
+        row("rmse", 0.5, split="trained", arm="paper"),
+        row("rmse", 0.25, split="trained", arm="pod", low=0.2, high=0.3),
+        row("rmse", 0.75, split="new_disorder", arm="paper"),
+    ]
+    frame = table(Result.of(rows).table, index="split", columns="arm", caption="x").data
+    assert frame.index.tolist() == ["trained", "new disorder"]
+    assert frame.loc["trained", "pod"] == "0.250 [0.200, 0.300]"
+    assert frame.loc["new disorder", "pod"] == "–"
+
+
+def study_with(value: float, profile: str) -> SimpleNamespace:
+    result = Result.of([row("reconstruction_rmse", value, split="trained")])
+    return SimpleNamespace(profile=SimpleNamespace(name=profile), result=lambda name: result)
+
+
+def test_check_prints_no_number_and_raises_out_of_bounds(capsys):
+    check(study_with(0.02, "book"), "reconstruction")
+    assert capsys.readouterr().out == "reconstruction: within its bounds\n"
+    with pytest.raises(CheckFailed, match=r"0\.2 is not between 0 and 0.03"):
+        check(study_with(0.2, "book"), "reconstruction")
+    check(study_with(0.2, "mini"), "reconstruction")
+    with pytest.raises(CheckFailed):
+        check(study_with(np.nan, "book"), "reconstruction")
+
+
+def test_every_bound_names_an_analysis(tmp_path):
+    names = Study("mini", Store(tmp_path)).results
+    assert {bound.result for bound in BOUNDS.values()} <= set(names)
+
+
+def test_unknown_names_are_refused(tmp_path):
+    study = Study("mini", Store(tmp_path))
+    for ask in (study.dataset, study.model, study.result):
+        with pytest.raises(InvalidSetting, match="name = 'moon': must be one of"):
+            ask("moon")
+
+
+def test_nothing_is_computed_by_asking_for_keys(tmp_path):
+    store = Store(tmp_path)
+    study = Study("book", store)
+    assert len(study.keys()) == len(study.datasets) + len(study.models) + len(study.results)
+    assert study.stored_rows() == []
+    assert list(store.entries()) == []
