@@ -88,11 +88,12 @@ def test_what_is_not_allowed_gets_one_line_and_status_2(command, line, capsys, r
     assert not list(runs.glob("store/*/*"))
 
 
-def test_an_output_folder_of_somebody_else_is_kept(tmp_path, capsys):
+def test_an_output_folder_of_somebody_else_is_kept(tmp_path, capsys, runs):
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
     assert main(["simulate", "--alpha", "2", *SMALL, "--out", str(precious)]) == 2
+    assert not list(runs.glob("store/*/*")), "refused only after the work was done"
     assert (precious / "thesis.txt").read_text() == "years of work"
     assert "out = " in capsys.readouterr().err
 

@@ -201,12 +201,13 @@ def test_data_depend_on_the_seed_alone_not_on_workers_or_company(dataset, store)
     for run in first.run.values:
         xr.testing.assert_equal(first.sel(run=run), second.sel(run=run))
     seeded = simulate_run(CAMPAIGN.replace(seed=1), Run(0.05, 0, 1.5))
-    assert not np.array_equal(seeded.disorder, dataset.disorder[0])
+    assert not np.array_equal(seeded.disorder.astype(np.float32), dataset.disorder[0])
 
 
 INTERRUPTED = CAMPAIGN.replace(anisotropy=tuple(np.arange(1, 4, 0.25)), duration=90)
 CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell runs with &
 from nrp.settings import CampaignSettings
 from nrp.simulation import simulate
 from nrp.store import Store

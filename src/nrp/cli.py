@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from nrp import __version__
 from nrp.settings import CampaignSettings, InvalidSetting, Profile, profile
-from nrp.store import Store, copy_out
+from nrp.store import Store, check_target, copy_out
 
 
 class _Parser(argparse.ArgumentParser):
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     options = _parser().parse_args(arguments)
     try:
+        if getattr(options, "out", None):
+            check_target(options.out)
         options.run(options, profile(options.profile))
     except InvalidSetting as error:
         print(f"nrp {options.command}: {error}", file=sys.stderr)

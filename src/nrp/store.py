@@ -177,13 +177,9 @@ def copy_out(source: Path, target: Path) -> None:
     Raises
     ------
     InvalidSetting
-        If something else lies at `target`; it is left as it is.
+        As `check_target`.
     """
-    if target.is_symlink() or (target.exists() and not _is_ours(target)):
-        raise InvalidSetting(
-            f"out = {str(target)!r}: must not exist yet, or be an earlier output; "
-            "nothing else is ever replaced"
-        )
+    check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -194,6 +190,21 @@ def copy_out(source: Path, target: Path) -> None:
     finally:
         with suppress(FileNotFoundError):
             shutil.rmtree(temporary)
+
+
+def check_target(target: Path) -> None:
+    """Make sure that `copy_out` may write there.
+
+    Raises
+    ------
+    InvalidSetting
+        If something lies at `target` that is not an earlier output.
+    """
+    if target.is_symlink() or (target.exists() and not _is_ours(target)):
+        raise InvalidSetting(
+            f"out = {str(target)!r}: must not exist yet, or be an earlier output; "
+            "nothing else is ever replaced"
+        )
 
 
 def _is_ours(folder: Path) -> bool:

@@ -51,8 +51,6 @@ def open_dataset(path: Path | str) -> xr.Dataset:
         If there is no dataset of runs at that path.
     """
     wanted = f"data = {str(path)!r}: must be a Zarr store that holds runs"
-    if not (Path(path) / "zarr.json").is_file():
-        raise InvalidSetting(f"{wanted}; there is none")
     try:
         data = xr.open_zarr(path, consolidated=False, chunks=None)
     except (OSError, ValueError, KeyError) as error:

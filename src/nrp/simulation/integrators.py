@@ -39,19 +39,18 @@ class ETDRK4:
         """Return the field at ``time + dt``; h must be smooth in between."""
         half, full, q, f1, f2, f3 = self._coefficients(dt)
         h0, h1, h2 = self._h(time), self._h(time + dt / 2), self._h(time + dt)
-        shape = phi.shape
-
-        def force(stage: ndarray, h: float) -> ndarray:
-            return rfft2(self._film.nonlinear(irfft2(stage, s=shape), h))
-
         start = rfft2(phi)
         n0 = rfft2(self._film.nonlinear(phi, h0))
         relaxed = half * start
         a = relaxed + q * n0
-        na = force(a, h1)
-        nb = force(relaxed + q * na, h1)
-        nc = force(half * a + q * (2 * nb - n0), h2)
-        return irfft2(full * start + f1 * n0 + f2 * (na + nb) + f3 * nc, s=shape)
+        na = self._nonlinear(a, h1)
+        nb = self._nonlinear(relaxed + q * na, h1)
+        nc = self._nonlinear(half * a + q * (2 * nb - n0), h2)
+        return irfft2(full * start + f1 * n0 + f2 * (na + nb) + f3 * nc, s=phi.shape)
+
+    def _nonlinear(self, stage: ndarray, h: float) -> ndarray:
+        shape = self._film.disorder.shape
+        return rfft2(self._film.nonlinear(irfft2(stage, s=shape), h))
 
 
 def _coefficients(linear: Float[ndarray, "y kx"], dt: float) -> tuple[ndarray, ...]:
