@@ -8,8 +8,8 @@ The package behind the book.  Its parts depend on each other in one direction on
 import os
 from importlib.metadata import version
 
-# Read when torch is loaded.  Threads that spin while they wait take the cores from other processes, and
-# training on a busy machine becomes many times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Read when torch is loaded.  Its threads spin while they wait for each other, which takes the cores from
+# other processes: on a busy machine training then becomes many times slower.  So they spin only briefly.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 __version__ = version("neural-reduced-potential")

@@ -181,7 +181,7 @@ class ModelSettings(Settings):
     """Units in each hidden layer."""
     dynamics_weight: NonNegative = 0.1
     """λ of Eq. (2)."""
-    epochs: Count = 400
+    epochs: Count = 450
     batch: Count = 200
     learning_rate: Positive = 1e-3
     member: Index = 0
