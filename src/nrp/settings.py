@@ -251,7 +251,7 @@ def _book() -> Profile:
             time_step=0.05,
         ),
         film_model=ModelSettings(held_anisotropy=(1.2, 1.7, 2.2, 2.7, 3.2, 3.7)),
-        bead_model=ModelSettings(latent=2, epochs=240, held_sample=tuple(range(40, 60))),
+        bead_model=ModelSettings(latent=2, epochs=800, held_sample=tuple(range(40, 60))),
         figure_anisotropy=(1.5, 3.5),
         resolution_box=32.0,
     )

@@ -28,7 +28,10 @@ class JumpTest:
     noise: float
     """Standard deviation about the smooth curve, in units of the curve's range."""
     detectable: float
-    """Smallest jump, in units of the range, found in at least 80 % of curves that have it; nan if none is."""
+    """Smallest jump, in units of the range, found in at least 80 % of curves that have it; nan if none is.
+
+    The jumps lie at random places, and the degree is kept.
+    """
 
 
 def jump_test(
@@ -69,9 +72,9 @@ def jump_test(
 
     null = draw()
     limit = np.quantile(null, 0.95)
-    middle = np.where(x > x[len(x) // 2], 0.5, -0.5)
-    sizes = np.geomspace(0.02, 2.0, 25)
-    seen = [np.mean(draw(size * middle) > limit) >= 0.8 for size in sizes]
+    jumps = np.stack([_raw_step(x, place) for place in random.choice(places, draws)])
+    sizes = np.geomspace(1e-3, 2.0, 34)
+    seen = [np.mean(draw(size * jumps) > limit) >= 0.8 for size in sizes]
     column = steps[:, best[0]]
     return JumpTest(
         position=float(places[best[0]]),
@@ -113,3 +116,15 @@ def _gain(curves: ndarray, basis: ndarray, steps: ndarray) -> tuple[ndarray, nda
     best = explained.argmax(axis=1)
     gain = explained.max(axis=1)
     return gain / (np.sum(rest**2, axis=1) - gain + 1e-300), best
+
+
+def control_curves(x: Float[ndarray, " n"], width: float, noise: float, count: int) -> ndarray:
+    """Return noisy smooth steps ``tanh((x − c)/width)/2`` at random places c; true jumps for width 0.
+
+    Shape (count, n); the range of each without noise is 1.
+    """
+    random = np.random.default_rng([count, round(1e3 * width), round(1e3 * noise)])
+    centres = random.uniform(np.quantile(x, 0.25), np.quantile(x, 0.75), size=(count, 1))
+    distance = x - centres
+    shape = np.sign(distance) if width == 0 else np.tanh(distance / width)
+    return shape / 2 + noise * random.normal(size=shape.shape)

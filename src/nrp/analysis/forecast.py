@@ -15,6 +15,11 @@ from nrp.store import Step
 
 FORECAST = Step("forecast", 1)
 CURVES = Step("curves", 1)
+_RATE_ROWS: dict[str, dict] = {
+    "exact": {},
+    "finite_difference": {"case": "finite_difference"},
+    "lookup": {"arm": "lookup"},
+}
 SPLITS = ("trained", "new_anisotropy", "new_disorder", "new_sweep_rate", "new_all", "random_start")
 
 
@@ -28,7 +33,13 @@ def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     - ``one_step_rmse`` of the next frame, in the paper's form D(z − Δt ∂V/∂z) and as ``increment``
       X + D(z − Δt ∂V/∂z) − D(z), ``one_step_skill`` = 1 − MSE/MSE of persistence, and
       ``persistence_rmse``, the error of the frame itself taken for the next one;
-    - ``rate_error``, √(Σ‖ż + ∂V/∂z‖²/Σ‖ż‖²) with the exact ż = J_E ∂φ/∂t;
+    - ``one_step_rmse`` also of two predictions without a model: the arm ``extrapolation``, the line through
+      the last two frames, and the arm ``exact_rate``, one step along the true ∂φ/∂t;
+    - ``rate_error``, √(Σ‖ż + ∂V/∂z‖²/Σ‖ż‖²) with the exact ż = J_E ∂φ/∂t, and in the case
+      ``finite_difference`` with the difference of neighbouring frames that Eq. (2) is trained on; on the
+      training runs also of the arm ``lookup``, the mean exact ż over all frames with the same (α, h);
+    - ``motion_share``, the share of the squared motion in the tenth of the frames that move most, and
+      ``floor_share``, the share of the frames that move less than they are off in reconstruction;
     - ``image_deviation``, the standard deviation of all pixels, the scale to read the others against.
 
     Parameters
@@ -71,21 +82,33 @@ def one_step(model: ReducedModel, data: FrameData) -> tuple[Tensor, Tensor]:
 
 def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str) -> list[dict]:
     squares: dict[str, list[Tensor]] = {}
-    motion = missed = 0.0
+    motion: dict[str, float] = {}
+    missed: dict[str, float] = {}
     for data in parts:
         truth = data.images[:, 1:]
         paper, increment = one_step(model, data)
         with torch.no_grad():
             z = model.encode(data.images)
             rebuilt = model.decode(z)
-            z_rate = model.latent_rate(data.images, data.rates)
-            missed += (z_rate - model.force(z, data.controls)).square().sum().item()
-            motion += z_rate.square().sum().item()
+            force = model.force(z, data.controls)
+            velocity = {
+                "exact": (model.latent_rate(data.images, data.rates), force),
+                "finite_difference": (z.diff(dim=1) / data.intervals[..., None], force[:, :-1]),
+            }
+            velocity["lookup"] = (velocity["exact"][0], _lookup(velocity["exact"][0], data.controls))
+        for name, (true, guess) in velocity.items():
+            missed[name] = missed.get(name, 0.0) + (true - guess).square().sum().item()
+            motion[name] = motion.get(name, 0.0) + true.square().sum().item()
+        line = torch.cat([data.images[:, :1], 2 * data.images[:, 1:-1] - data.images[:, :-2]], dim=1)
+        euler = data.images[:, :-1] + data.intervals[..., None] * data.rates[:, :-1]
         for name, guess, target in (
             ("reconstruction", rebuilt, data.images),
             ("paper_form", paper, truth),
             ("increment", increment, truth),
             ("persistence", data.images[:, :-1], truth),
+            ("extrapolation", line, truth),
+            ("exact_rate", euler, truth),
+            ("floor", rebuilt[:, :-1], data.images[:, :-1]),
         ):
             squares.setdefault(name, []).append((guess - target).square().mean(-1).flatten())
     frames = {name: torch.cat(errors).double() for name, errors in squares.items()}
@@ -98,7 +121,11 @@ def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str
     }
     rows = [
         row("reconstruction_rmse", _pooled(frames["reconstruction"]), **common),
-        row("rate_error", (missed / motion) ** 0.5, **common),
+        *(
+            row("rate_error", (missed[name] / motion[name]) ** 0.5, **common | columns)
+            for name, columns in _RATE_ROWS.items()
+            if name != "lookup" or split == "trained"
+        ),
         row("image_deviation", torch.cat([d.images.flatten() for d in parts]).std().item(), **common),
     ]
     common["lead_time"] = 1
@@ -107,10 +134,26 @@ def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str
         rows.append(row("persistence_rmse", means(still), case=case or None, **common))
         rows.append(row("one_step_rmse", means(frames["paper_form"]), case=case or "paper_form", **common))
     rows.append(row("one_step_rmse", _pooled(frames["increment"]), case="increment", **common))
+    for name in ("extrapolation", "exact_rate"):
+        for case, means in ((None, _pooled), ("per_frame_mean", _per_frame)):
+            rows.append(row("one_step_rmse", means(frames[name]), **common | {"case": case, "arm": name}))
+    most = still.sort(descending=True).values[: max(1, len(still) // 10)]
+    rows += [
+        row("motion_share", (most.sum() / still.sum()).item(), **common),
+        row("floor_share", (frames["floor"] > still).double().mean().item(), **common),
+    ]
     for case in ("paper_form", "increment"):
         skill = 1 - (frames[case].mean() / still.mean()).item()
         rows.append(row("one_step_skill", skill, case=case, **common))
     return rows
+
+
+def _lookup(z_rate: Tensor, controls: Tensor) -> Tensor:
+    """Return the mean velocity over all frames with the same (α, h): a table that knows no state."""
+    _, entry = controls.flatten(0, 1).unique(dim=0, return_inverse=True)
+    flat = z_rate.flatten(0, 1)
+    totals = torch.zeros(int(entry.max()) + 1, flat.shape[1]).index_add_(0, entry, flat)
+    return (totals / torch.bincount(entry)[:, None])[entry].reshape(z_rate.shape)
 
 
 def _pooled(squares: Tensor) -> float:
@@ -124,10 +167,9 @@ def _per_frame(squares: Tensor) -> float:
 def sweep_curves(model: ReducedModel, films: xr.Dataset, alphas: tuple[float, ...]) -> Result:
     """Return what Fig. 2A and 2B show, for single runs: V, errors and predicted frames in time.
 
-    Arrays, with the runs in the order of `alphas`: ``time`` (run, frame), ``potential`` V(t),
-    ``reconstruction``, ``one_step`` and ``persistence`` rms errors per frame (the latter two are nan in
-    the first frame), ``truth`` and ``prediction`` (run, frame, y, x; the first predicted frame is nan),
-    ``energy``, the true H per area.
+    Arrays, with the runs in the order of `alphas`: ``time`` (run, frame), ``potential`` V(t), ``energy``,
+    the true H per area, ``one_step`` and ``persistence`` rms errors per frame (nan in the first), ``truth``
+    and ``prediction`` (run, frame, y, x; the first predicted frame is nan), ``onset_time`` (run).
     """
     order = [int(np.flatnonzero(films.anisotropy.values == alpha)[0]) for alpha in alphas]
     chosen = films.isel(run=order)
@@ -136,7 +178,6 @@ def sweep_curves(model: ReducedModel, films: xr.Dataset, alphas: tuple[float, ..
     with torch.no_grad():
         z = model.encode(data.images)
         potential = model.potential(z, data.controls)
-        rebuilt = model.decode(z)
 
     def rms(guess: Tensor, target: Tensor) -> ndarray:
         return (guess - target).square().mean(-1).sqrt().double().numpy()
@@ -148,9 +189,7 @@ def sweep_curves(model: ReducedModel, films: xr.Dataset, alphas: tuple[float, ..
     return Result.of(
         [],
         time=chosen.time.values,
-        external_field=chosen.external_field.values,
         potential=potential.double().numpy(),
-        reconstruction=rms(rebuilt, data.images),
         one_step=from_second(rms(ahead, data.images[:, 1:])),
         persistence=from_second(rms(data.images[:, :-1], data.images[:, 1:])),
         truth=truth,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import xarray as xr
+from numpy import ndarray
 
 from nrp.analysis.result import Result, row
 from nrp.reduction import ReducedModel
@@ -14,7 +15,7 @@ from nrp.systems import Bead
 
 LANDSCAPE = Step("landscape", 1)
 _RANGE = 1.3
-"""Half-width of the square on which landscapes are compared; the bead's starts cover it."""
+"""Half-width of the square on which landscapes are compared, inside the square of the starts."""
 
 
 def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
@@ -25,8 +26,11 @@ def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
     line that fits best; what is measured is the shape.
 
     Rows: ``energy_r2`` of that fit (case ``affine_fit``), ``barrier_error``, the relative error of the
-    barrier between the wells after it, and ``minimum_position_error``, the mean distance between the minima
-    of V along x and the true wells.  Arrays: ``axis``, ``truth`` and ``learned`` (y, x), in units of U.
+    barrier after it, seen from the worse of the two wells, ``minimum_position_error``, the mean distance
+    between the minima of V along x and the true wells, and ``isometry_error``, the rms deviation of the
+    eigenvalues of JᵀJ from their mean, over their mean, where J is the derivative of the latent state by the
+    place of the bead; it vanishes where the encoder keeps all distances up to one factor.
+    Arrays: ``axis``, ``truth`` and ``learned`` (y, x), in units of U.
     """
     settings = CampaignSettings.model_validate_json(films.attrs["settings"])
     system = settings.system
@@ -47,9 +51,11 @@ def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
     r2 = 1 - np.sum((learned - truth) ** 2) / np.sum((truth - truth.mean()) ** 2)
     middle = len(axis) // 2
     valley = learned[middle]
-    wells = [np.argmin(valley[:middle]), middle + np.argmin(valley[middle:])]
-    depth = valley[middle] - valley[wells].mean()
+    wells = [_minimum(axis[part], valley[part]) for part in (slice(0, middle), slice(middle, None))]
+    depths = np.array([valley[middle] - lowest for _, lowest in wells])
+    positions = np.array([place for place, _ in wells])
     barrier = alpha / 4
+    stretch = _stretch(model, bead, places.reshape(-1, 2))
     common = {
         "analysis": "landscape",
         "system": "bead",
@@ -60,7 +66,29 @@ def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
     }
     rows = [
         row("energy_r2", r2, **common),
-        row("barrier_error", abs(depth - barrier) / barrier, **common),
-        row("minimum_position_error", np.mean(np.abs(np.abs(axis[wells]) - 1)), **common),
+        row("barrier_error", np.max(np.abs(depths - barrier)) / barrier, **common),
+        row("minimum_position_error", np.mean(np.abs(np.abs(positions) - 1)), **common),
+        row("isometry_error", stretch.std() / stretch.mean(), **common | {"case": None}),
     ]
     return Result.of(rows, axis=axis, truth=truth, learned=learned)
+
+
+def _minimum(axis: ndarray, values: ndarray) -> tuple[float, float]:
+    """Return place and value of the minimum of the parabola through the three lowest neighbours."""
+    lowest = int(np.clip(values.argmin(), 1, len(values) - 2))
+    near = slice(lowest - 1, lowest + 2)
+    a, b, c = np.polyfit(axis[near] - axis[lowest], values[near], 2)
+    shift = -b / (2 * a) if a > 0 else 0.0
+    return axis[lowest] + shift, c + b * shift + a * shift**2
+
+
+def _stretch(model: ReducedModel, bead: Bead, places: ndarray) -> ndarray:
+    """Return both eigenvalues of JᵀJ at each place of the bead."""
+    pictures = np.array([bead.image(place) for place in places])
+    columns = []
+    for direction in np.eye(2):
+        rates = np.array([bead.image_rate(place, direction) for place in places])
+        pair = [torch.tensor(x, dtype=torch.float32).flatten(1) for x in (pictures, rates)]
+        columns.append(model.latent_rate(*pair).detach().double().numpy())
+    jacobian = np.stack(columns, axis=-1)
+    return np.linalg.eigvalsh(np.swapaxes(jacobian, 1, 2) @ jacobian)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
+from nrp.analysis.morphology import count_domains
 from nrp.analysis.result import Result, row
 from nrp.settings import CampaignSettings, FilmSettings
 from nrp.simulation import ETDRK4, FieldSweep, Run, simulate_run
@@ -29,7 +30,8 @@ def solver_checks(*, box: float = 32.0, anisotropies: tuple[float, ...] = (2.0, 
     Rows: ``growth_rate_error`` (largest difference of rates), ``uniform_mode_error``,
     ``stripe_energy_error`` and ``wall_energy_error`` (relative), ``dissipation_error`` (largest residual of
     the energy balance over the largest rate of change), ``convergence_order`` (slope of error against
-    step), ``resolution_difference`` of final states at a fixed medium, relative rms, between dx and dx/2.
+    step), ``resolution_difference`` of final states at a fixed medium, relative rms, between dx and dx/2,
+    and ``negative_domains``, their number by dx.
     Arrays hold the curves behind them.
 
     Parameters
@@ -49,8 +51,10 @@ def solver_checks(*, box: float = 32.0, anisotropies: tuple[float, ...] = (2.0, 
         row("convergence_order", np.polyfit(np.log(steps), np.log(errors), 1)[0]),
     ]
     for alpha in anisotropies:
-        for dx, difference in _resolution(alpha, box).items():
-            rows.append(row("resolution_difference", difference, anisotropy=alpha, case=f"dx = {dx:g}"))
+        for metric, values in zip(
+            ("resolution_difference", "negative_domains"), _resolution(alpha, box), strict=True
+        ):
+            rows += [row(metric, v, anisotropy=alpha, case=f"dx = {dx:g}") for dx, v in values.items()]
     common = {"analysis": "solver", "system": "film"}
     return Result.of(
         [entry | common for entry in rows],
@@ -166,15 +170,17 @@ def _dissipation() -> tuple[ndarray, ndarray, ndarray, ndarray]:
     return times[1:-1][smooth], change[smooth], balance[smooth], energy[1:-1][smooth]
 
 
-def _resolution(alpha: float, box: float) -> dict[float, float]:
-    """Return how far final states of the same medium differ between dx and dx/2."""
+def _resolution(alpha: float, box: float) -> tuple[dict[float, float], dict[float, int]]:
+    """Return by dx how far final states of one medium are from those at dx/2, and their domains."""
     spacings = (1.0, 0.5, 0.25)
     finals = []
     for dx in spacings:
         film = FilmSettings(box=box, dx=dx, coarsen=round(1 / dx))
         campaign = CampaignSettings(system=film, frames=2)
         finals.append(simulate_run(campaign, Run(0.01, 0, alpha)).image[-1])
-    return {
+    differences = {
         dx: float(np.linalg.norm(coarse - fine) / np.linalg.norm(fine))
         for dx, coarse, fine in zip(spacings, finals, finals[1:], strict=False)
     }
+    counts = [count_domains(final < 0) for final in finals]
+    return differences, dict(zip(spacings, counts, strict=True))

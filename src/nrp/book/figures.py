@@ -242,14 +242,15 @@ def freedoms(result: Result, *, run: int) -> Figure:
 
 
 def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
-    """Fig. 2A: V in time, and the error of the prediction one step ahead, for two anisotropies."""
+    """Fig. 2A: V in time and the error one step ahead for two anisotropies; between them the true H."""
     a = curves.arrays
-    figure, axes = _subplots(2, 1, (8.2, 5.2), sharex=True)
+    figure, axes = _subplots(3, 1, (8.2, 6.6), sharex=True)
     for i, alpha in enumerate(alphas):
         color = PAIR[i]["color"]
         axes[0].plot(a["time"][i], a["potential"][i], **PAIR[i], label=f"α = {alpha:g}")
-        axes[1].plot(a["time"][i], a["one_step"][i], **PAIR[i], label=f"one step ahead, α = {alpha:g}")
-        axes[1].plot(
+        axes[1].plot(a["time"][i], a["energy"][i], **PAIR[i], label=f"α = {alpha:g}")
+        axes[2].plot(a["time"][i], a["one_step"][i], **PAIR[i], label=f"one step ahead, α = {alpha:g}")
+        axes[2].plot(
             a["time"][i], a["persistence"][i], ":", color=color, label=f"doing nothing, α = {alpha:g}"
         )
     for letter, (i, frame) in zip("abcdef", labelled_frames(curves), strict=True):
@@ -257,9 +258,10 @@ def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
         axes[0].plot(x, y, "o", color=PAIR[i]["color"], ms=5)
         axes[0].annotate(letter, (x, y), textcoords="offset points", xytext=(4, 5), fontweight="bold")
     axes[0].set(ylabel="$V_{NN}$")
-    axes[0].legend(fontsize=8)
-    axes[1].set(xlabel="time", ylabel="rms error")
-    axes[1].legend(fontsize=8)
+    axes[1].set(ylabel="true H per area")
+    axes[2].set(xlabel="time", ylabel="rms error")
+    for ax in axes:
+        ax.legend(fontsize=8)
     return figure
 
 
@@ -290,9 +292,9 @@ def six_frames(curves: Result, alphas: tuple[float, float]) -> Figure:
 
 
 def onset_gradient(result: Result) -> Figure:
-    """Fig. 2C: the gradient of V at T_init over anisotropy, and the true motion in the same frame."""
+    """Fig. 2C: the gradient of V at T_init over anisotropy, another training, and the lag of the frame."""
     a = result.arrays
-    figure, axes = _subplots(1, 2, (8.2, 3.1))
+    figure, axes = _subplots(1, 3, (9.6, 3.1))
     seen = ~a["held"]
     axes[0].plot(a["alphas"], a["onset_gradient"], color=BLUE, lw=1)
     axes[0].plot(a["alphas"][seen], a["onset_gradient"][seen], "o", color=BLUE, label="trained on")
@@ -300,24 +302,37 @@ def onset_gradient(result: Result) -> Figure:
         a["alphas"][~seen], a["onset_gradient"][~seen], "s", color=RED, mfc="white", label="held out"
     )
     axes[0].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
-    axes[0].legend(fontsize=8)
-    axes[1].plot(a["alphas"], a["onset_rate"], "o-", ms=4, color=GREEN)
-    axes[1].set(xlabel="anisotropy α", ylabel="true rms ∂φ/∂t at T_init", ylim=(0, None))
+    for i, gradient in enumerate(a["member_gradients"][:2]):
+        axes[1].plot(a["alphas"], gradient / gradient.mean(), **PAIR[i], label=f"training {i + 1}")
+    axes[1].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ over its mean", ylim=(0, None))
+    axes[2].plot(a["alphas"], a["onset_lag"], "o-", ms=4, color=GREEN)
+    axes[2].set(xlabel="anisotropy α", ylabel="from T_init to the frame", ylim=(0, None))
+    for ax in axes[:2]:
+        ax.legend(fontsize=8)
     return figure
 
 
+TESTED = {
+    "onset_gradient": "gradient, frame",
+    "onset_gradient_interpolated": "gradient, at T_init",
+    "onset_rate_interpolated": "true rate, at T_init",
+    "onset_time": "onset time",
+    "negative_domains": "final domains",
+}
+"""The curves of the jump test, in words."""
+
+
 def jump_curves(result: Result) -> Figure:
-    """The four curves of the jump test, each over its range, with the best place for a jump."""
+    """The curves of the jump test, each over its range, with the best place for a jump."""
     a = result.arrays
-    names = ("onset_gradient", "onset_rate", "onset_time", "negative_domains")
-    figure, axes = _subplots(1, 4, (9.4, 2.7), sharex=True)
-    for ax, name in zip(axes, names, strict=True):
+    figure, axes = _subplots(1, len(TESTED), (9.8, 2.7), sharex=True, sharey=True)
+    for ax, (name, words) in zip(axes, TESTED.items(), strict=True):
         curve = a[name]
         p = result.value("jump_p_value", case=name)
         ax.plot(a["alphas"], (curve - curve.min()) / np.ptp(curve), "o-", ms=3, color=BLUE)
         ax.axvline(result.value("jump_position", case=name), ls="--", color=RED)
-        ax.set(title=f"{name.replace('_', ' ')}\np = {p:.3f}", xlabel="α")
-        ax.title.set_fontsize(9)
+        ax.set_title(f"{words}\np = {p:.3f}", fontsize=9)
+        ax.set_xlabel("α")
     axes[0].set_ylabel("curve over its range")
     return figure
 

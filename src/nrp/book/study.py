@@ -20,7 +20,7 @@ from nrp.analysis.onset import ONSET, TRANSITION, onset, transition
 from nrp.analysis.solver_checks import SOLVER, solver_checks
 from nrp.reduction import ReducedModel, load_model, train
 from nrp.reduction.training import LOG, TRAIN
-from nrp.settings import InvalidSetting, Settings, profile
+from nrp.settings import InvalidSetting, ModelSettings, Settings, profile
 from nrp.simulation import SIMULATE, open_dataset, simulate
 from nrp.store import PROVENANCE, Step, Store, content_key
 
@@ -52,8 +52,8 @@ class Study:
     """
 
     datasets = ("films", "samples", "rates", "bead")
-    models: ClassVar = {"film": "films", "bead": "bead"}
-    """Each model with the dataset it is trained on."""
+    models: ClassVar = {"film": "films", "film_again": "films", "bead": "bead"}
+    """Each model with the dataset it is trained on; `film_again` differs from `film` in its seed."""
 
     def __init__(self, name: str = "book", store: Store | None = None) -> None:
         self.profile = profile(name)
@@ -68,7 +68,7 @@ class Study:
         )
 
     def model(self, name: str) -> ReducedModel:
-        """Return the model `film` or `bead`, arm `paper`."""
+        """Return the model `film`, `film_again` or `bead`, arm `paper`."""
         return self._once(f"model {name}", lambda: load_model(self._model_folder(name)))
 
     def training_log(self, name: str) -> pd.DataFrame:
@@ -110,15 +110,20 @@ class Study:
 
     def _model_folder(self, name: str) -> Path:
         self._known(name, tuple(self.models))
-        settings = getattr(self.profile, f"{name}_model")
-        return train(self.dataset(self.models[name]), settings, self.store)
+        return train(self.dataset(self.models[name]), self._model_settings(name), self.store)
+
+    def _model_settings(self, name: str) -> ModelSettings:
+        if name == "film_again":
+            first = self.profile.film_model
+            return first.replace(member=first.member + 1)
+        return getattr(self.profile, f"{name}_model")
 
     def _key(self, name: str) -> str:
         """Return the key of a dataset, or of a model by the name ``model film``."""
         if name in self.datasets:
             return content_key(SIMULATE, getattr(self.profile, name))
         model = name.removeprefix("model ")
-        return content_key(TRAIN, getattr(self.profile, f"{model}_model"), (self._key(self.models[model]),))
+        return content_key(TRAIN, self._model_settings(model), (self._key(self.models[model]),))
 
     @cached_property
     def _analyses(self) -> dict[str, tuple[Step, Settings, tuple[str, ...], Callable[[], Result]]]:
@@ -183,9 +188,12 @@ class Study:
             "transition": (
                 TRANSITION,
                 nothing,
-                ("films", "samples", film),
+                ("films", "samples", film, "model film_again"),
                 lambda: transition(
-                    data("films"), model("film"), self.result("patterns"), self.result("onset")
+                    data("films"),
+                    [model("film"), model("film_again")],
+                    self.result("patterns"),
+                    self.result("onset"),
                 ),
             ),
         }

@@ -31,7 +31,7 @@ def frame_slider(
     title
         What is shown; begins the text that stands for each picture.
     every
-        Take every so-manieth frame.
+        Take one frame in so many.
     """
     chosen = range(1, len(time), every)
     pictures = [
