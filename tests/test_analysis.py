@@ -7,11 +7,11 @@ import xarray as xr
 
 from nrp.analysis import Result, row
 from nrp.analysis.baselines import pod_reconstruction
-from nrp.analysis.continuity import jump_test
+from nrp.analysis.continuity import control_curves, jump_test
 from nrp.analysis.demonstrations import demonstrations
 from nrp.analysis.forecast import forecast, sweep_curves
 from nrp.analysis.landscape import landscape
-from nrp.analysis.morphology import count_domains, describe, structure_peak, wall_length
+from nrp.analysis.morphology import count_domains, describe, mean_wavenumber, wall_length
 from nrp.analysis.onset import onset_frame
 from nrp.analysis.result import COLUMNS
 from nrp.reduction import ReducedModel, coverage
@@ -71,14 +71,14 @@ def test_length_of_a_circle():
 def test_wavenumber_of_a_plane_wave(waves):
     x, y = grid()
     image = np.cos(2 * np.pi * (waves[0] * x + waves[1] * y) / SIDE)
-    assert structure_peak(image, 0.5) == pytest.approx(2 * np.pi * np.hypot(*waves) / (SIDE * 0.5))
+    assert mean_wavenumber(image, 0.5) == pytest.approx(2 * np.pi * np.hypot(*waves) / (SIDE * 0.5))
 
 
 def test_wavenumber_weighs_both_halves_of_the_spectrum():
     x, y = grid()
     # Equal power in k = 4 along x and k = 8 along y must give their mean.
     image = np.cos(2 * np.pi * 4 * x / SIDE) + np.cos(2 * np.pi * 8 * y / SIDE)
-    assert structure_peak(image, 1.0) == pytest.approx(2 * np.pi * 6 / SIDE)
+    assert mean_wavenumber(image, 1.0) == pytest.approx(2 * np.pi * 6 / SIDE)
 
 
 def test_flat_image_has_no_pattern():
@@ -122,6 +122,24 @@ def test_smooth_curves_seldom_raise_an_alarm():
 def test_detectable_jump_grows_with_the_noise():
     clean, noisy = (jump_test(*curves(0.0, noise, 1), draws=200) for noise in (0.02, 0.2))
     assert clean.detectable < noisy.detectable
+
+
+def test_control_curves_are_steps_of_their_width():
+    x = np.linspace(1, 4, 301)
+    sharp, wide = (control_curves(x, width, 0.0, 5) for width in (0.0, 0.4))
+    assert sharp.shape == (5, 301)
+    assert set(np.unique(sharp)) <= {-0.5, 0.0, 0.5}
+    np.testing.assert_allclose(np.diff(wide, axis=1).max(axis=1) / 0.01, 0.5 / 0.4, rtol=0.01)
+
+
+def test_the_test_cannot_tell_a_sharp_smooth_step_from_a_jump():
+    x = np.linspace(1, 4, 31)
+    sharp, wide = (
+        np.mean([jump_test(x, y, draws=100).p_value < 0.05 for y in control_curves(x, width, 0.02, 20)])
+        for width in (0.1, 0.8)
+    )
+    assert sharp > 0.8
+    assert wide < 0.3
 
 
 def test_too_few_points_are_refused():
@@ -206,7 +224,7 @@ def test_the_true_landscape_has_skill(films):
     result = forecast(TrueBead(films, SETTINGS), films)
     for split in ("trained", "random_start"):
         assert result.value("reconstruction_rmse", split=split) < 1e-3
-        assert result.value("rate_error", split=split) < 0.01
+        assert result.value("rate_error", split=split, case=None, arm="paper") < 0.01
         assert result.value("one_step_skill", split=split, case="increment") > 0.99
         assert result.value("one_step_skill", split=split, case="paper_form") > 0.99
 
@@ -229,6 +247,29 @@ def test_pooled_and_per_frame_errors_are_told_apart(films):
     assert frames < pooled
 
 
+def test_simple_rivals_are_what_they_say(films):
+    result = forecast(TrueBead(films, SETTINGS), films)
+    run = films.intensity.values[:4].reshape(4, 61, -1)
+    line = np.concatenate([run[:, :1], 2 * run[:, 1:-1] - run[:, :-2]], axis=1)
+    euler = run[:, :-1] + 0.05 * films["rate"].values[:4].reshape(4, 61, -1)[:, :-1]
+    for arm, guess in (("extrapolation", line), ("exact_rate", euler)):
+        expected = np.sqrt(np.mean((guess - run[:, 1:]) ** 2))
+        assert result.value("one_step_rmse", split="trained", arm=arm, case=None) == pytest.approx(
+            expected, rel=1e-4
+        )
+    assert result.value("motion_share", split="trained") > 0.1
+
+
+def test_lookup_knows_the_controls_and_no_state(films):
+    result = forecast(TrueBead(films, SETTINGS), films)
+    # One field and one anisotropy: the table has one entry, the mean velocity, which explains little.
+    error = result.value("rate_error", split="trained", arm="lookup")
+    assert 0.5 < error <= 1.0
+    swept = films.assign(external_field=films.external_field + np.arange(61) / 61)
+    sweeping = forecast(TrueBead(films, SETTINGS), swept.isel(run=[0]))
+    assert sweeping.value("rate_error", arm="lookup") < 1e-5  # every frame has an entry of its own
+
+
 def test_images_of_another_size_are_refused(films):
     model = ReducedModel(SETTINGS, 9, coverage(films, SETTINGS))
     with pytest.raises(InvalidSetting, match="has 576 pixels, the model takes images of 9"):
@@ -245,7 +286,27 @@ def test_the_true_landscape_is_recognised(films):
 def test_a_wrong_landscape_is_not(films):
     model = TrueBead(films, SETTINGS)
     model.potential = lambda z, controls: z[..., 0]
-    assert landscape(model, films).value("energy_r2") < 0.1
+    result = landscape(model, films)
+    assert result.value("energy_r2") < 0.1
+    assert result.value("barrier_error") > 0.5
+
+
+def test_barrier_error_is_that_of_the_worse_well(films):
+    model = TrueBead(films, SETTINGS)
+    right = model.potential
+    # Raise the left well alone by a tenth of the barrier.
+    model.potential = lambda z, controls: right(z, controls) + 0.025 * (z[..., 0] < -0.5)
+    assert landscape(model, films).value("barrier_error") > 0.05
+
+
+def test_isometry_is_told_from_a_stretched_plane(films):
+    even, uneven = TrueBead(films, SETTINGS), TrueBead(films, SETTINGS)
+    centre = even.encode
+    even.encode = lambda images: 3 * centre(images)
+    uneven.encode = lambda images: centre(images) * torch.tensor([1.0, 2.0])
+    assert landscape(even, films).value("isometry_error") < 0.01
+    # Eigenvalues 1 and 4: deviation 1.5 about a mean of 2.5.
+    assert landscape(uneven, films).value("isometry_error") == pytest.approx(0.6, abs=0.01)
 
 
 def test_pod_of_all_modes_is_exact_and_errors_fall(films):
