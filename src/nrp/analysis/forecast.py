@@ -80,38 +80,46 @@ def one_step(model: ReducedModel, data: FrameData) -> tuple[Tensor, Tensor]:
         return ahead, images + ahead - model.decode(z)
 
 
+def _image_errors(model: ReducedModel, data: FrameData) -> dict[str, Tensor]:
+    """Return the mean squared error of each frame (flattened) for every way to guess it."""
+    images, truth = data.images, data.images[:, 1:]
+    paper, increment = one_step(model, data)
+    with torch.no_grad():
+        rebuilt = model.decode(model.encode(images))
+    pairs = {
+        "reconstruction": (rebuilt, images),
+        "floor": (rebuilt[:, :-1], images[:, :-1]),
+        "paper_form": (paper, truth),
+        "increment": (increment, truth),
+        "persistence": (images[:, :-1], truth),
+        "extrapolation": (torch.cat([images[:, :1], 2 * images[:, 1:-1] - images[:, :-2]], dim=1), truth),
+        "exact_rate": (images[:, :-1] + data.intervals[..., None] * data.rates[:, :-1], truth),
+    }
+    return {name: (guess - aim).square().mean(-1).flatten().double() for name, (guess, aim) in pairs.items()}
+
+
+def _rate_errors(model: ReducedModel, data: FrameData) -> dict[str, ndarray]:
+    """Return the squared error and the square of ż, summed over frames, by the names of `_RATE_ROWS`."""
+    with torch.no_grad():
+        z = model.encode(data.images)
+        exact, force = model.latent_rate(data.images, data.rates), model.force(z, data.controls)
+    difference = z.diff(dim=1) / data.intervals[..., None]
+    pairs = {
+        "exact": (exact, force),
+        "finite_difference": (difference, force[:, :-1]),
+        "lookup": (exact, _lookup(exact, data.controls)),
+    }
+    return {
+        name: np.array([(true - guess).square().sum().item(), true.square().sum().item()])
+        for name, (true, guess) in pairs.items()
+    }
+
+
 def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str) -> list[dict]:
-    squares: dict[str, list[Tensor]] = {}
-    motion: dict[str, float] = {}
-    missed: dict[str, float] = {}
-    for data in parts:
-        truth = data.images[:, 1:]
-        paper, increment = one_step(model, data)
-        with torch.no_grad():
-            z = model.encode(data.images)
-            rebuilt = model.decode(z)
-            force = model.force(z, data.controls)
-            velocity = {
-                "exact": (model.latent_rate(data.images, data.rates), force),
-                "finite_difference": (z.diff(dim=1) / data.intervals[..., None], force[:, :-1]),
-            }
-            velocity["lookup"] = (velocity["exact"][0], _lookup(velocity["exact"][0], data.controls))
-        for name, (true, guess) in velocity.items():
-            missed[name] = missed.get(name, 0.0) + (true - guess).square().sum().item()
-            motion[name] = motion.get(name, 0.0) + true.square().sum().item()
-        line = torch.cat([data.images[:, :1], 2 * data.images[:, 1:-1] - data.images[:, :-2]], dim=1)
-        euler = data.images[:, :-1] + data.intervals[..., None] * data.rates[:, :-1]
-        for name, guess, target in (
-            ("reconstruction", rebuilt, data.images),
-            ("paper_form", paper, truth),
-            ("increment", increment, truth),
-            ("persistence", data.images[:, :-1], truth),
-            ("extrapolation", line, truth),
-            ("exact_rate", euler, truth),
-            ("floor", rebuilt[:, :-1], data.images[:, :-1]),
-        ):
-            squares.setdefault(name, []).append((guess - target).square().mean(-1).flatten())
-    frames = {name: torch.cat(errors).double() for name, errors in squares.items()}
+    images = [_image_errors(model, data) for data in parts]
+    frames = {name: torch.cat([errors[name] for errors in images]) for name in images[0]}
+    rates = [_rate_errors(model, data) for data in parts]
+    missed = {name: sum(errors[name] for errors in rates) for name in rates[0]}
     common = {
         "analysis": "forecast",
         "system": system,
@@ -122,7 +130,7 @@ def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str
     rows = [
         row("reconstruction_rmse", _pooled(frames["reconstruction"]), **common),
         *(
-            row("rate_error", (missed[name] / motion[name]) ** 0.5, **common | columns)
+            row("rate_error", np.sqrt(missed[name][0] / missed[name][1]), **common | columns)
             for name, columns in _RATE_ROWS.items()
             if name != "lookup" or split == "trained"
         ),
