@@ -11,8 +11,8 @@ from nrp.analysis.continuity import control_curves, jump_test
 from nrp.analysis.demonstrations import demonstrations
 from nrp.analysis.forecast import forecast, sweep_curves
 from nrp.analysis.landscape import landscape
-from nrp.analysis.morphology import count_domains, describe, mean_wavenumber, wall_length
-from nrp.analysis.onset import onset_frame
+from nrp.analysis.morphology import count_domains, describe, mean_wavenumber, patterns, wall_length
+from nrp.analysis.onset import onset, onset_frame
 from nrp.analysis.result import COLUMNS
 from nrp.reduction import ReducedModel, coverage
 from nrp.settings import BeadSettings, CampaignSettings, InvalidSetting, ModelSettings
@@ -96,6 +96,52 @@ def test_onset_is_the_first_frame_with_a_negative_pixel():
     images[0, 2, 1, 1] = -0.1
     images[0, 4] = -1
     assert onset_frame(images).tolist() == [2, -1]
+
+
+def disc_films(sample: int, numbers: tuple[int, ...]) -> xr.Dataset:
+    """One frame per run, with that many negative discs, in the layout of all datasets."""
+    x, y = grid()
+    centres = [(8 + 16 * (i % 4), 8 + 16 * (i // 4)) for i in range(max(numbers))]
+    discs = [np.hypot(x - cx, y - cy) < 4 for cx, cy in centres]
+    images = [np.where(np.any(discs[:n], axis=0) if n else np.zeros_like(x), -1.0, 1.0) for n in numbers]
+    count = len(numbers)
+    return xr.Dataset(
+        {
+            "magnetization": (("run", "frame", "y", "x"), np.array(images)[:, None]),
+            "onset_time": ("run", 100.0 - 10 * np.arange(count) + 5 * sample),
+            "external_field": (("run", "frame"), np.full((count, 1), 1.5)),
+        },
+        coords={
+            "anisotropy": ("run", 1.0 + np.arange(count)),
+            "sample": ("run", np.full(count, sample)),
+            "sweep_rate": ("run", np.full(count, 0.01)),
+            "time": (("run", "frame"), np.zeros((count, 1))),
+            "x": np.arange(SIDE) + 0.5,
+        },
+        attrs={"settings": CampaignSettings().model_dump_json()},
+    )
+
+
+def test_patterns_count_rise_and_fall_over_the_samples():
+    result = patterns(disc_films(0, (1, 6, 5, 2)), disc_films(1, (1, 8, 7, 2)))
+    counts = result.select(metric="negative_domains")
+    assert counts["value"].tolist() == [1, 7, 6, 2]
+    # Two samples of 6 and 8: mean 7, standard error 1, Student's t with one degree of freedom.
+    assert counts["high"].iloc[1] == pytest.approx(7 + 12.706, rel=1e-4)
+    assert result.value("domain_peak", anisotropy=2.0) == 7
+    assert result.value("domain_rise", anisotropy=1.5) == 6
+    assert result.value("domain_fall", anisotropy=3.5) == 4
+
+
+def test_late_onsets_are_those_after_the_clean_film_is_unstable():
+    films, samples = disc_films(0, (1, 1, 1, 1)), disc_films(4, (1, 1, 1, 1))
+    result = onset(films, samples)
+    # Onsets 100, 90, 80, 70 and 120, 110, 100, 90; the clean film: 84.0, 99.1, 131 and, at α = 4, never.
+    assert result.arrays["critical_time"][:2] == pytest.approx([84.0, 99.3], abs=1.0)
+    assert np.isnan(result.arrays["critical_time"][3])
+    assert result.value("late_onset_share") == 3 / 8
+    assert result.value("onset_time", anisotropy=2.0) == 100
+    assert result.select(anisotropy=2.0)[["low", "high"]].iloc[0].tolist() == [90, 110]
 
 
 # Continuity

@@ -7,7 +7,7 @@ import pytest
 
 from nrp.analysis import Result, row
 from nrp.book.checks import BOUNDS, CheckFailed, check
-from nrp.book.report import number, table
+from nrp.book.report import number, only, table
 from nrp.book.study import Study
 from nrp.settings import InvalidSetting
 from nrp.store import Store
@@ -43,6 +43,11 @@ def test_table_has_a_line_per_index_and_intervals():
     assert frame.index.tolist() == ["trained", "new disorder"]
     assert frame.loc["trained", "pod"] == "0.250 [0.200, 0.300]"
     assert frame.loc["new disorder", "pod"] == "–"
+
+
+def test_only_gives_value_and_place_as_printed():
+    result = Result.of([row("rise", 14.4, anisotropy=1.75), row("fall", 1.0)])
+    assert only(result, "rise") == ("14.4", "1.75")
 
 
 def study_with(value: float, profile: str) -> SimpleNamespace:

@@ -77,7 +77,9 @@ def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
     """Return the morphology of the final states, over anisotropy and disorder.
 
     Rows: every descriptor of `describe` per anisotropy, mean over the samples with the 95 % interval
-    of the mean (Student's t).  Arrays: ``anisotropy``, each descriptor per (sample, anisotropy), and
+    of the mean (Student's t); of the mean number of domains also ``domain_peak`` (its largest value and
+    where), ``domain_rise`` and ``domain_fall`` (the largest from one anisotropy to the next, and the middle
+    of the two).  Arrays: ``alphas``, each descriptor per (sample, anisotropy), and
     ``domains_in_time`` (anisotropy, frame) of the first sample.
     """
     pixel = float(films.x[1] - films.x[0])
@@ -103,6 +105,15 @@ def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
             )
             for i, alpha in enumerate(alphas)
         ]
+    counts = grid["negative_domains"].mean(axis=0)
+    steps, middles = np.diff(counts), (alphas[1:] + alphas[:-1]) / 2
+    for name, values, places in (
+        ("domain_peak", counts, alphas),
+        ("domain_rise", steps, middles),
+        ("domain_fall", -steps, middles),
+    ):
+        best = values.argmax()
+        rows.append(row(name, values[best], analysis="patterns", system="film", anisotropy=places[best]))
     films = films.sortby("anisotropy")
     in_time = [describe(film.values, pixel)["negative_domains"] for film in films.magnetization]
     return Result.of(

@@ -35,8 +35,10 @@ def onset(films: xr.Dataset, samples: xr.Dataset) -> Result:
     """Return T_init over anisotropy, beside the loss of stability of the clean film.
 
     Rows: ``onset_time`` per anisotropy, mean over samples, with the smallest and largest sample as `low`
-    and `high` in the case ``range``.  Arrays: ``alphas``, ``onset_times`` (sample, anisotropy),
-    ``critical_time``: when the clean film becomes unstable, nan where it never does during the sweep.
+    and `high` in the case ``range``; ``late_onset_share``, the share of runs whose onset comes after the
+    clean film would become unstable.
+    Arrays: ``alphas``, ``onset_times`` (sample, anisotropy), ``critical_time``: when the clean film becomes
+    unstable, nan where it never does during the sweep.
     """
     both = xr.concat([data[["onset_time"]] for data in (films, samples)], dim="run")
     both = both.sortby(["sample", "anisotropy"])
@@ -60,6 +62,8 @@ def onset(films: xr.Dataset, samples: xr.Dataset) -> Result:
         for i, alpha in enumerate(alphas)
     ]
     critical = np.where(h_c > 0, (field_init - h_c) / rate, np.nan)
+    late = np.mean(times > np.where(h_c > 0, critical, np.inf))
+    rows.append(row("late_onset_share", late, analysis="onset", system="film"))
     return Result.of(rows, alphas=alphas, onset_times=times, critical_time=critical)
 
 

@@ -34,6 +34,12 @@ def glue_rows(result: Result) -> None:
         glue(name, number(entry["value"]), display=False)
 
 
+def only(result: Result, metric: str) -> tuple[str, str]:
+    """Return value and anisotropy of the one row with a metric, as they are printed."""
+    entry = result.select(metric=metric).iloc[0]
+    return number(entry["value"]), f"{entry['anisotropy']:g}"
+
+
 def glue_words(**words: str) -> None:
     """Make words citable that depend on the numbers, such as a verdict."""
     for name, word in words.items():
