@@ -138,6 +138,8 @@ def solver(result: Result) -> Figure:
     guide = a["step_error"][-1] * (a["step"] / a["step"][-1]) ** 4
     axes[1].loglog(a["step"], guide, "--", color=GREY, label="fourth order")
     axes[1].set(xlabel="time step", ylabel="relative error")
+    axes[1].set_xticks(a["step"], labels=[f"{step:g}" for step in a["step"]])
+    axes[1].minorticks_off()
     axes[2].plot(a["time"], a["energy_change"], color=BLUE, label="dH/dt")
     axes[2].plot(a["time"][::40], a["energy_balance"][::40], "x", color=RED, label="−⟨φ_t²⟩ − ḣ⟨φ⟩")
     axes[2].set(xlabel="time", ylabel="per area")
