@@ -60,9 +60,17 @@ def test_check_prints_no_number_and_raises_out_of_bounds(capsys):
     assert capsys.readouterr().out == "reconstruction: within its bounds\n"
     with pytest.raises(CheckFailed, match=r"0\.2 is not between 0 and 0.03"):
         check(study_with(0.2, "book"), "reconstruction")
-    check(study_with(0.2, "mini"), "reconstruction")
+    check(study_with(0.15, "mini"), "reconstruction")
     with pytest.raises(CheckFailed):
         check(study_with(np.nan, "book"), "reconstruction")
+
+
+def test_every_bound_shuts_something_out():
+    """A bound that holds whatever the number is no check: what cannot be negative needs an upper end."""
+    for name, bound in BOUNDS.items():
+        for low, high in filter(None, (bound.book, bound.mini)):
+            ceiling = 1 if bound.metric == "energy_r2" else np.inf
+            assert low > 0 or high < ceiling, name
 
 
 def test_every_bound_names_an_analysis(tmp_path):

@@ -277,7 +277,7 @@ def _mini() -> Profile:
             time_step=0.1,
         ),
         film_model=ModelSettings(latent=8, width=64, epochs=60, batch=50, held_anisotropy=(1.5, 3.5)),
-        bead_model=ModelSettings(latent=2, width=64, epochs=150, batch=50, held_sample=tuple(range(14, 20))),
+        bead_model=ModelSettings(latent=2, width=64, epochs=600, batch=50, held_sample=tuple(range(14, 20))),
         figure_anisotropy=(2.0, 4.0),
         resolution_box=8.0,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
 
 from nrp.book.study import Study
 
@@ -24,9 +23,8 @@ class Bound:
     where: dict[str, object] = field(default_factory=dict)
 
 
-def _domains(alpha: float, low: float, high: float) -> Bound:
-    # The boxes of the profile mini are too small to count domains in.
-    return Bound("patterns", "negative_domains", (low, high), (0, 60), {"anisotropy": alpha})
+def _domains(alpha: float, book: tuple[float, float], mini: tuple[float, float]) -> Bound:
+    return Bound("patterns", "negative_domains", book, mini, {"anisotropy": alpha})
 
 
 BOUNDS: dict[str, Bound] = {
@@ -36,15 +34,15 @@ BOUNDS: dict[str, Bound] = {
     "wall energy": Bound("solver", "wall_energy_error", (0, 1e-4)),
     "energy balance": Bound("solver", "dissipation_error", (0, 5e-3)),
     "order of the scheme": Bound("solver", "convergence_order", (3.5, 4.5)),
-    "wells of the bead": Bound("landscape", "minimum_position_error", (0, 0.15), (0, 1.3)),
-    "shape of the bead's landscape": Bound("landscape", "energy_r2", (0.6, 1), (-inf, 1)),
-    "labyrinth at low anisotropy": _domains(1.0, 1, 15),
-    "islands": _domains(2.0, 40, 70),
-    "labyrinth at high anisotropy": _domains(4.0, 8, 28),
-    "onset at α = 1": Bound("onset", "onset_time", (80, 86), (20, 60), {"anisotropy": 1.0}),
-    "onset at α = 2": Bound("onset", "onset_time", (83, 89), (20, 60), {"anisotropy": 2.0}),
-    "onset at α = 4": Bound("onset", "onset_time", (136, 144), (50, 80), {"anisotropy": 4.0}),
-    "reconstruction": Bound("forecast", "reconstruction_rmse", (0, 0.03), (0, 0.3), {"split": "trained"}),
+    "wells of the bead": Bound("landscape", "minimum_position_error", (0, 0.15)),
+    "shape of the bead's landscape": Bound("landscape", "energy_r2", (0.75, 1), (0.05, 1)),
+    "labyrinth at low anisotropy": _domains(1.0, (1, 15), (1, 2.5)),
+    "islands": _domains(2.0, (40, 70), (3, 6)),
+    "labyrinth at high anisotropy": _domains(4.0, (8, 28), (1, 2.5)),
+    "onset at α = 1": Bound("onset", "onset_time", (80, 86), (43, 50), {"anisotropy": 1.0}),
+    "onset at α = 2": Bound("onset", "onset_time", (83, 89), (44, 52), {"anisotropy": 2.0}),
+    "onset at α = 4": Bound("onset", "onset_time", (136, 144), (71, 78), {"anisotropy": 4.0}),
+    "reconstruction": Bound("forecast", "reconstruction_rmse", (0, 0.03), (0, 0.2), {"split": "trained"}),
     "scale law": Bound("demonstrations", "scale_law_error", (0, 1e-3)),
     "gauge": Bound("demonstrations", "gauge_loss_change", (0, 1e-5)),
 }

@@ -14,9 +14,7 @@ from numpy import ndarray
 from nrp.book.figures import FIELD_MAP
 
 
-def frame_slider(
-    truth: ndarray, prediction: ndarray, time: ndarray, *, title: str, every: int = 1
-) -> widgets.VBox:
+def frame_slider(truth: ndarray, prediction: ndarray, time: ndarray, *, title: str) -> widgets.VBox:
     """Return a time slider over pairs of images, truth on the left and prediction on the right.
 
     All pictures lie in the page and the browser links slider and picture, so no kernel is needed.  The
@@ -30,10 +28,8 @@ def frame_slider(
         Time of each frame.  The first frame, of which there is no prediction, is left out.
     title
         What is shown; begins the text that stands for each picture.
-    every
-        Take one frame in so many.
     """
-    chosen = range(1, len(time), every)
+    chosen = range(1, len(time))
     pictures = [
         widgets.HTML(
             f'<figure class="nrp-frame"><img alt="{title}, t = {time[i]:.0f}: truth left, '
