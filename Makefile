@@ -23,7 +23,9 @@ lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
+# The libraries to compare with are only installed here.
 bench: $(READY)
+	$(BIN)/python -m pip install --quiet -r requirements-bench.lock
 	$(BIN)/python benchmarks/run.py
 
 # Results under runs/ may have taken hours: delete that folder by hand.

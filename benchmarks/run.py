@@ -1,103 +1,221 @@
-"""How fast the film is simulated, and where the time goes: ``python benchmarks/run.py``.
+"""How fast the film is simulated, here and in other libraries: ``python benchmarks/run.py [--save]``.
 
-Absolute times belong to one machine and one moment; compare ratios within one table.
+All lines of a table are measured in turns within one run, so that whatever else the machine does slows all
+of them.  Compare ratios; absolute times belong to one machine and one moment.  With ``--save`` the table
+replaces the one that chapter 02 shows (``published/solver_benchmark``).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import scipy
-from scipy.fft import irfft2, rfft2
-from threadpoolctl import threadpool_limits
+import peers
+from joblib import Parallel, delayed
 
-import nrp
-from nrp.settings import CampaignSettings, FilmSettings
-from nrp.simulation import ETDRK4, FieldSweep, integrators
-from nrp.simulation.run import default_time_step
+from nrp.analysis.result import Result, row
+from nrp.settings import CampaignSettings, FilmSettings, profile
+from nrp.simulation import SBDF4, Run, Simulation
+from nrp.simulation.calibration import time_step
 from nrp.systems import Film, draw_disorder
 
-CASES = [(64, 2.0), (128, 1.0), (128, 2.0), (128, 4.0), (256, 2.0)]
+TARGET = Path(__file__).parents[1] / "published" / "solver_benchmark"
+TOLERANCE = 1e-3
+OURS, OURS_OLD = "nrp SBDF4", "nrp ETDRK4"
+STEPS = {2.0: (0.5, 0.375, 0.3, 0.25, 0.2, 0.15), 4.0: (0.125, 0.1, 0.075, 0.06, 0.05)}
+EXPLICIT = {2.0: (150 / 15000, 150 / 20250)}
+"""For py-pde: its best scheme is Euler's, which is too slow to be tried at α = 4."""
+FILM = CampaignSettings(frames=2, system=FilmSettings(coarsen=1))
 
 
 def main() -> None:
-    """Print one table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="time spent on each line")
-    seconds = parser.parse_args().seconds
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    print(f"machine: {os.cpu_count()} cores, {_processor()}, load {load}; one thread is used")
-    print(
-        f"nrp {nrp.__version__}, Python {platform.python_version()}, "
-        f"numpy {np.__version__}, scipy {scipy.__version__}"
-    )
-    print(f"run: t = 0 … {_duration():g}, extrapolated from the median of single steps\n")
-    print("  grid     α   step dt  steps/run   s/run  ms/step  ns/point/step  FFTs/step  in FFTs")
-    with threadpool_limits(1):
-        for points, anisotropy in CASES:
-            print(_line(points, anisotropy, seconds), flush=True)
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each line is measured")
+    parser.add_argument("--save", action="store_true", help="store the table for chapter 02")
+    parser.add_argument("--memory-of-one-run", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.memory_of_one_run:
+        return _memory_child()
+    machine = {
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "load": f"{os.getloadavg()[0]:.1f} before the start",
+        "versions": ", ".join(
+            f"{name} {version(name)}"
+            for name in ("numpy", "scipy", "pyfftw", "numba", "exponax", "jax", "py-pde", "dedalus")
+            if find_spec({"py-pde": "pde"}.get(name, name))
+        ),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    print(*(f"{name}: {value}" for name, value in machine.items()), sep="\n")
+    rows: list[dict] = []
+    for anisotropy in STEPS:
+        rows += _single(anisotropy, options.rounds)
+    rows += _batch(max(2, options.rounds // 2))
+    rows += [entry for points in (64, 128, 256, 512, 1024) for entry in _steady(points)]
+    rows += [row("added_memory", _memory(), case="one run, 1024²", system=OURS)]
+    for entry in rows:
+        entry["analysis"] = "benchmark"
+    if options.save:
+        TARGET.mkdir(parents=True, exist_ok=True)
+        Result.of(rows).save(TARGET)
+        (TARGET / "provenance.json").write_text(json.dumps(machine | {"command": "make bench"}, indent=1))
+        print(f"stored in {TARGET}")
+    return None
 
 
-def _line(points: int, anisotropy: float, seconds: float) -> str:
-    settings = FilmSettings(box=points / 2, dx=0.5)
-    disorder = draw_disorder(settings, seed=0, sample=0)
-    film = Film(settings, anisotropy=anisotropy, disorder=disorder)
-    stepper, dt = ETDRK4(film, FieldSweep(1.5, 0.01)), default_time_step(anisotropy)
-    phi = np.random.default_rng(0).uniform(-1, 1, size=disorder.shape)
-    transforms = _transforms(lambda: stepper.step(phi, 0.0, dt))  # also finds the coefficients
-    spectrum, times = rfft2(phi), {"step": [], "pair": []}
-    # Steps and pairs alternate, so that whatever else the machine does slows both.
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times["step"]) < 5:
-        times["step"].append(_seconds(lambda: stepper.step(phi, 0.0, dt)))
-        times["pair"].append(_seconds(lambda: irfft2(spectrum, s=phi.shape), lambda: rfft2(phi)))
-    step, pair = (statistics.median(times[name]) for name in ("step", "pair"))
-    steps = round(_duration() / dt)
-    return (
-        f"{points:4d}²  {anisotropy:4.1f}  {dt:8.4f}  {steps:9d}  {steps * step:6.2f}  "
-        f"{step * 1e3:7.3f}  {step / points**2 * 1e9:13.1f}  {transforms:9d}  "
-        f"{transforms / 2 * pair / step:6.0%}"
-    )
+def _single(anisotropy: float, rounds: int) -> list[dict]:
+    """One run at 128², each solver with the longest step that keeps the tolerance."""
+    print(f"\none run, 128², α = {anisotropy:g}, error ≤ {TOLERANCE:g} at t = 300\n{_HEAD}")
+    run = Run(0.01, 0, anisotropy)
+    film = Simulation(FILM, run)
+    problem = (-film.system.linear, film.system.local, film.state)
+    truth = _final(FILM.replace(scheme="etdrk4", time_step=0.05 / anisotropy), run)
+    solvers: dict[str, tuple[Callable, tuple[float, ...]]] = {
+        OURS: (partial(_prepare, run, "sbdf4"), STEPS[anisotropy]),
+        OURS_OLD: (partial(_prepare, run, "etdrk4"), STEPS[anisotropy]),
+        "exponax ETDRK4, float32": (partial(peers.exponax_runner, *problem), STEPS[anisotropy]),
+        "exponax ETDRK4, float64": (partial(peers.exponax_runner, *problem, double=True), STEPS[anisotropy]),
+        "py-pde Euler, numba": (partial(peers.pde_runner, *problem), EXPLICIT.get(anisotropy, ())),
+    }
+    if find_spec("dedalus"):
+        solvers["Dedalus SBDF4"] = (partial(peers.dedalus_runner, *problem), STEPS[anisotropy])
+    ready, chosen = {}, {}
+    for name, (prepare, steps) in solvers.items():
+        for dt in steps:
+            call = prepare(dt)  # plans and, with the first call, compiles
+            error = np.linalg.norm(call() - truth) / np.linalg.norm(truth)
+            if error <= TOLERANCE:
+                ready[name], chosen[name] = call, (dt, error)
+                break
+    return _compare(ready, chosen, rounds, case="one run", anisotropy=anisotropy)
 
 
-def _duration() -> float:
-    return CampaignSettings().end(0.01)
+def _batch(rounds: int) -> list[dict]:
+    """31 runs at 128², a step for each α from the calibration, on all cores."""
+    print(f"\n31 values of α, a step for each, all cores\n{_HEAD}")
+    alphas = profile("book").films.anisotropy
+    pool = Parallel(n_jobs=-1, inner_max_num_threads=1)
+    others = []
+    for alpha in alphas:
+        film = Simulation(FILM, Run(0.01, 0, alpha))
+        dt = 150 / np.ceil(150 / time_step(FILM.replace(scheme="etdrk4"), alpha)[0])
+        others.append(peers.exponax_runner(-film.system.linear, film.system.local, film.state, dt))
 
+    def exponax() -> list:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            return list(threads.map(lambda call: call(), others))
 
-def _seconds(*calls: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    for call in calls:
+    solvers = {
+        OURS: lambda: pool(delayed(_final)(FILM, Run(0.01, 0, alpha)) for alpha in alphas),
+        "exponax ETDRK4, float32": exponax,
+    }
+    for call in solvers.values():
         call()
-    return time.perf_counter() - start
+    return _compare(solvers, {}, rounds, case="31 values of α")
 
 
-def _transforms(step: Callable[[], object]) -> int:
-    """Return how many two-dimensional transforms one step takes, by counting them."""
-    count, originals = 0, {name: getattr(integrators, name) for name in ("rfft2", "irfft2")}
+_HEAD = f"{'solver':<26}{'step':>8}{'error':>10}{'seconds':>10}   times as long as nrp (range)"
 
-    def counted(transform: Callable) -> Callable:
-        def call(*args: object, **options: object) -> np.ndarray:
-            nonlocal count
-            count += 1
-            return transform(*args, **options)
 
-        return call
+def _compare(solvers: dict, chosen: dict, rounds: int, **columns: object) -> list[dict]:
+    """Time the solvers in turns; ratios are taken within a round."""
+    times: dict[str, list[float]] = {name: [] for name in solvers}
+    for _ in range(rounds):
+        for name, call in solvers.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    rows = []
+    for name, seconds in times.items():
+        ratios = [one / ours for one, ours in zip(seconds, times[OURS], strict=True)]
+        step, error = chosen.get(name, (np.nan, np.nan))
+        middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
+        second = statistics.median(seconds)
+        print(f"{name:<26}{step:8.4f}{error:10.1e}{second:10.3f}   {middle:.1f} ({low:.1f} to {high:.1f})")
+        common = {"system": name, **columns}
+        rows.append(row("time_ratio", middle, low=low, high=high, **common))
+        rows.append(row("seconds", second, **common))
+        if name in chosen:
+            rows += [row("time_step", step, **common), row("final_error", error, **common)]
+    return rows
 
-    try:
-        for name, transform in originals.items():
-            setattr(integrators, name, counted(transform))
-        step()
-    finally:
-        for name, transform in originals.items():
-            setattr(integrators, name, transform)
-    return count
+
+def _steady(points: int, seconds: float = 2.0) -> list[dict]:
+    """Time per point and step, and the share of its two FFTs in a step that goes on from the last."""
+    settings = FilmSettings(box=points / 2, dx=0.5)
+    film = Film(settings, anisotropy=2.0, disorder=draw_disorder(settings, seed=0, sample=0))
+    stepper, field, dt = SBDF4(film), lambda t: 1.0, 0.2
+    state = np.full(settings.shape, 0.9)
+    for number in range(8):
+        state = stepper.step(state, field, number * dt, dt)
+    if points == 64:
+        print(f"\n{'grid':>6}{'µs/step':>10}{'ns/point/step':>15}{'in FFTs':>9}")
+    times: dict[str, list[float]] = {"step": [], "ffts": []}
+    end, number = time.perf_counter() + seconds, 8
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(4):
+            state = stepper.step(state, field, number * dt, dt)
+            number += 1
+        middle = time.perf_counter()
+        for _ in range(4):
+            stepper._backward()
+            stepper._forward()
+        stop = time.perf_counter()
+        # What the FFTs alone have left behind is no state to go on from.
+        state = stepper.step(np.full(settings.shape, 0.9), field, 0.0, dt)
+        for number in range(1, 5):
+            state = stepper.step(state, field, number * dt, dt)
+        number = 5
+        times["step"].append((middle - start) / 4)
+        times["ffts"].append((stop - middle) / 4)
+    step, ffts = (statistics.median(values) for values in times.values())
+    print(f"{points:5d}²{step * 1e6:10.1f}{step / points**2 * 1e9:15.2f}{ffts / step:9.0%}", flush=True)
+    common = {"case": f"{points}²", "system": OURS}
+    return [row("step_time", step / points**2 * 1e9, **common), row("fft_share", ffts / step, **common)]
+
+
+def _prepare(run: Run, scheme: str, dt: float) -> Callable[[], np.ndarray]:
+    campaign = FILM.replace(scheme=scheme, time_step=dt)
+    return lambda: _final(campaign, run)
+
+
+def _final(campaign: CampaignSettings, run: Run) -> np.ndarray:
+    simulation = Simulation(campaign, run)
+    for _ in simulation:
+        pass
+    return np.array(simulation.state)
+
+
+def _memory() -> float:
+    """Return how many megabytes one 1024² run adds to the imports, at most, in a process of its own."""
+    command = [sys.executable, __file__, "--memory-of-one-run"]
+    added = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    print(f"\none run at 1024² adds {added:.0f} MB to the imports")
+    return added
+
+
+def _memory_child() -> None:
+    small = CampaignSettings(system=FilmSettings(box=8), frames=2, duration=3)
+    _final(small, Run(0.01, 0, 2.0))  # compiles
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _final(small.replace(system=FilmSettings(box=512), frames=3), Run(0.01, 0, 2.0))
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3)
 
 
 def _processor() -> str:

@@ -27,7 +27,10 @@ def test_the_rate_of_the_image_is_its_derivative_along_the_path(place):
     position, step = np.array(place), 1e-5
     velocity = BEAD.rate(position, 0.2)
     ahead, behind = (BEAD.image(position + s * step * velocity) for s in (1, -1))
-    np.testing.assert_allclose(BEAD.image_rate(position, velocity), (ahead - behind) / (2 * step), atol=1e-8)
+    np.testing.assert_allclose(
+        BEAD.image_motion(position, velocity), (ahead - behind) / (2 * step), atol=1e-8
+    )
+    np.testing.assert_array_equal(BEAD.image_rate(position, 0.2), BEAD.image_motion(position, velocity))
 
 
 def test_the_image_is_a_spot_where_the_bead_is():

@@ -56,14 +56,30 @@ def test_the_same_command_computes_once(capsys, runs):
         ("simulate --alpha nan", "anisotropy = nan: input should be a finite number"),
         ("simulate --alpha two", "argument --alpha: invalid float value: 'two'"),
         ("simulate --alpha 1 --alpha 1", "anisotropy: [1.0, 1.0] names a value twice; each may stand once"),
-        ("simulate --sweep-rate 0", "sweep_rate = 0.0: input should be greater than 0"),
+        ("simulate --sweep-rate 0", "sweep_rate = 0.0: needs a duration, for the field does not end the run"),
+        ("simulate --sweep-rate -1", "sweep_rate = -1.0: input should be greater than or equal to 0"),
+        ("simulate --dx nan", "dx = nan: input should be a finite number"),
+        ("simulate --dx 0", "dx = 0.0: input should be greater than 0"),
+        ("simulate --dx -0.5", "dx = -0.5: input should be greater than 0"),
+        ("simulate --box 64 60.25", "dx = 0.5: must divide box = 60.25 into at least 4 whole points"),
+        ("simulate --box 16000", "box = (16000.0, 16000.0): a run takes 2.5e+02 GB, and there are"),
+        ("simulate --memory 0.05", "box = (64.0, 64.0): a run takes 0.07 GB, and there are 0.05"),
+        ("simulate --memory 0", "memory = 0.0: must be greater than 0"),
+        (
+            "simulate --field-table falling.csv",
+            "field_table = [(0.0, 1.5), (5.0, 1.0), (4.0, 0.0)]: its times",
+        ),
+        ("simulate --field-table words.csv", "field_table = 'words.csv': must hold lines 'time,field' ("),
+        ("simulate --field-table none.csv", "field_table = 'none.csv': must hold lines 'time,field' ("),
+        ("simulate --continue nowhere.zarr", "data = 'nowhere.zarr': must be a Zarr store that holds runs"),
+        ("simulate --scheme euler", "scheme = 'euler': input should be 'sbdf4' or 'etdrk4'"),
         ("simulate --dx 0.3", "dx = 0.3: must divide box = 64.0 into at least 4 whole points"),
         ("simulate --coarsen 3", "coarsen = 3: must divide the 128 points of a side"),
         ("simulate --every 7", "every = 7.0: must divide the duration 300 of a run"),
         ("simulate --every 0", "every = 0.0: must divide the duration 300 of a run"),
         ("simulate --every nan", "every = nan: must divide the duration 300 of a run"),
         ("simulate --disorder some", "disorder = 'some': input should be 'quarter', 'unit_mean', "),
-        ("simulate --workers 0", "workers = 0: must be at least 1"),
+        ("simulate --workers 0", "workers = 0: must be greater than 0"),
         ("simulate --profile huge", "profile = 'huge': must be one of mini, book, paper"),
         ("train --data nowhere.zarr", "data = 'nowhere.zarr': "),
         ("train --data nowhere.zarr --arm best", "arm = 'best': input should be 'paper'"),
@@ -75,7 +91,9 @@ def test_the_same_command_computes_once(capsys, runs):
         ("bake", "argument COMMAND: invalid choice: 'bake'"),
     ],
 )
-def test_what_is_not_allowed_gets_one_line_and_status_2(command, line, capsys, runs):
+def test_what_is_not_allowed_gets_one_line_and_status_2(command, line, capsys, runs, tmp_path):
+    (tmp_path / "falling.csv").write_text("0,1.5\n5,1\n4,0\n")
+    (tmp_path / "words.csv").write_text("time,field\n")
     try:
         status = main(command.split())
     except SystemExit as stopped:

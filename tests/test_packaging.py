@@ -15,13 +15,14 @@ from nrp import __version__
 TOP = Path(__file__).parents[1]
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-LOCK = (TOP / "requirements.lock").read_text().splitlines()
-PINS = {canonicalize_name(name): pin for name, _, pin in (line.partition("==") for line in LOCK)}
+LOCK, BENCH_LOCK = ((TOP / f"requirements{kind}.lock").read_text().splitlines() for kind in ("", "-bench"))
+PINS = {canonicalize_name(name): pin for name, _, pin in (line.partition("==") for line in LOCK + BENCH_LOCK)}
 LINUX = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
 
 
-def declared():
-    return PROJECT["dependencies"] + [text for extra in EXTRAS.values() for text in extra]
+def declared(*without):
+    extras = [text for name, extra in EXTRAS.items() if name not in without for text in extra]
+    return PROJECT["dependencies"] + extras
 
 
 def satisfied(requirement):
@@ -35,7 +36,7 @@ def test_the_lock_satisfies_every_requirement(text):
 
 
 def test_the_lock_pins_all_that_the_requirements_need_in_turn():
-    seen, waiting, missing = set(), [Requirement(text) for text in declared()], []
+    seen, waiting, missing = set(), [Requirement(text) for text in declared("bench")], []
     while waiting:
         requirement = waiting.pop()
         for extra in {"", *requirement.extras}:
@@ -56,11 +57,12 @@ def test_the_lock_pins_all_that_the_requirements_need_in_turn():
 
 def test_the_lock_is_nothing_but_exact_pins():
     """No hashes, addresses, markers, local builds or editable lines; no driver libraries."""
-    for line in LOCK:
+    for line in LOCK + BENCH_LOCK:
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line), line
         assert not re.match("nvidia|cuda|triton|neural-reduced", line), line
-    assert len(PINS) == len(LOCK)
-    assert sorted(LOCK, key=str.upper) == LOCK
+    assert len(PINS) == len(LOCK + BENCH_LOCK)
+    for lock in (LOCK, BENCH_LOCK):
+        assert sorted(lock, key=str.upper) == lock
 
 
 def test_torch_is_the_same_everywhere():

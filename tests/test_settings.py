@@ -16,7 +16,7 @@ BAD = [
     (FilmSettings, "box", -1.0, "greater than 0"),
     (FilmSettings, "box", float("nan"), "finite"),
     (FilmSettings, "box", "wide", "number"),
-    (FilmSettings, "box", 1e9, "at most 2048"),
+    (FilmSettings, "box", 1e9, "at most 16384"),
     (FilmSettings, "dx", 0.7, "divide box = 64"),
     (FilmSettings, "dx", 32.0, "at least 4"),
     (FilmSettings, "dx", 2.0, "divide 1"),
@@ -36,7 +36,13 @@ BAD = [
     (CampaignSettings, "frames", 2.5, "integer"),
     (CampaignSettings, "duration", 0.0, "greater than 0"),
     (CampaignSettings, "time_step", -0.1, "greater than 0"),
-    (CampaignSettings, "field_init", -1.5, "greater than or equal to 0"),
+    (CampaignSettings, "field_init", float("nan"), "finite"),
+    (CampaignSettings, "field_final", float("inf"), "finite"),
+    (CampaignSettings, "scheme", "euler", "'sbdf4' or 'etdrk4'"),
+    (CampaignSettings, "tolerance", 0.0, "greater than or equal to 0.000001"),
+    (CampaignSettings, "begin", -1.0, "greater than or equal to 0"),
+    (FilmSettings, "start", "warm", "'equilibrium', 'uniform' or 'random'"),
+    (FilmSettings, "start_level", float("nan"), "finite"),
     (CampaignSettings, "seed", -1, "greater than or equal to 0"),
     (CampaignSettings, "system", {"system": "sponge"}, "'film', 'bead'"),
     (ModelSettings, "arm", "leg", "paper"),
@@ -59,7 +65,7 @@ def test_one_line_names_the_setting_its_value_and_what_is_allowed(settings, name
 
 @pytest.mark.parametrize("name", ["anisotropy", "sweep_rate"])
 def test_the_wrong_one_of_many_values_is_named(name):
-    with pytest.raises(InvalidSetting, match=rf"^{name} = -2\.5: .*greater than 0$"):
+    with pytest.raises(InvalidSetting, match=rf"^{name} = -2\.5: .*greater than (or equal to )?0$"):
         CampaignSettings.parse({name: (1.0, -2.5)})
 
 
@@ -79,19 +85,47 @@ def test_an_unknown_setting_is_refused(settings):
 def test_disorder_needs_a_box_of_whole_cells():
     with pytest.raises(InvalidSetting, match=r"^box = 16\.5: must be a whole number"):
         FilmSettings.parse({"box": 16.5, "dx": 0.5, "coarsen": 1})
-    assert FilmSettings(box=16.5, dx=0.5, coarsen=1, disorder="none").points == 33
+    assert FilmSettings(box=16.5, dx=0.5, coarsen=1, disorder="none").shape == (33, 33)
 
 
 def test_a_run_without_sweep_needs_a_duration():
-    with pytest.raises(InvalidSetting, match=r"^duration = None: .*field_init is 0$"):
-        CampaignSettings.parse({"field_init": 0})
-    assert CampaignSettings.parse({"field_init": 0, "duration": 6}).end(0.01) == 6
+    for name, value, values in [
+        ("sweep_rate", "0.01", {"field_init": 0}),
+        ("sweep_rate", "0.0", {"sweep_rate": (0.01, 0)}),
+        ("sweep_rate", "0.0", {"sweep_rate": (0,), "field_table": ((0, 1.5),)}),
+        ("begin", "400.0", {"begin": 400}),
+    ]:
+        with pytest.raises(InvalidSetting, match=rf"^{name} = {value}: needs a duration"):
+            CampaignSettings.parse(values)
+        assert CampaignSettings.parse(values | {"duration": 6}).end(0.01) == 6 + values.get("begin", 0)
     assert CampaignSettings().end(0.01) == 300
+    assert CampaignSettings(field_final=-1.5, field_loop=True).end(0.01) == 600
+
+
+def test_a_table_of_the_field_goes_forward_in_time_and_needs_no_rate():
+    table = ((0.0, 1.5), (30.0, 0.5), (30.0, 0.0), (20.0, 0.0))
+    with pytest.raises(InvalidSetting, match=r"^field_table = \[\(0\.0, 1\.5\).*: its times must rise$"):
+        CampaignSettings.parse({"field_table": table, "sweep_rate": (0,)})
+    with pytest.raises(InvalidSetting, match=r"^sweep_rate = \[0\.01\]: must be 0 with a field_table$"):
+        CampaignSettings.parse({"field_table": table[:3]})
+    with pytest.raises(InvalidSetting, match=r"^field_table = nan: input should be a finite number$"):
+        CampaignSettings.parse({"field_table": ((0, float("nan")),), "sweep_rate": (0,)})
+    assert CampaignSettings(field_table=table[:3], sweep_rate=(0,)).end(0.0) == 30
+
+
+def test_a_box_may_be_oblong():
+    assert FilmSettings(box=8).box == (8, 8)
+    assert FilmSettings(box=(8, 16), dx=0.5).shape == (16, 32)
+    for wrong in [(8, 16.25), (16.25, 8)]:
+        with pytest.raises(InvalidSetting, match=r"^dx = 0\.5: must divide box = 16\.25"):
+            FilmSettings.parse({"box": wrong})
+    with pytest.raises(InvalidSetting, match=r"^box = -1: .*greater than 0$"):
+        FilmSettings.parse({"box": (8, -1)})
 
 
 def test_a_clean_film_may_fill_any_box():
     settings = FilmSettings(box=6.283185307179586, dx=6.283185307179586 / 16, disorder="none")
-    assert settings.points == 16
+    assert settings.shape == (16, 16)
 
 
 @pytest.mark.parametrize("settings", [FilmSettings(), CampaignSettings(), profile("mini")])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,13 +15,29 @@ import xarray as xr
 
 from nrp import __version__
 from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting
-from nrp.simulation import SIMULATE, FieldSweep, Run, open_dataset, simulate, simulate_run
-from nrp.simulation.run import NotFinite, block_average
+from nrp.simulation import (
+    SIMULATE,
+    ExternalField,
+    Run,
+    Simulation,
+    campaign,
+    open_dataset,
+    simulate,
+    simulate_run,
+)
+from nrp.simulation.calibration import calibration, time_step
+from nrp.simulation.run import NotFinite
 from nrp.store import Store, content_key
+from nrp.systems.film import block_average
 
 SMALL = FilmSettings(box=16, dx=0.5, coarsen=2)
 CAMPAIGN = CampaignSettings(
-    system=SMALL, anisotropy=(1.5, 2.5), sample=(0, 3), sweep_rate=(0.05,), frames=7, time_step=0.25
+    system=SMALL.replace(box=(16, 24)),
+    anisotropy=(1.5, 2.5),
+    sample=(0, 3),
+    sweep_rate=(0.05,),
+    frames=7,
+    time_step=0.25,
 )
 FILMED_BEAD = CampaignSettings(
     system=BeadSettings(pixels=8),
@@ -44,11 +61,48 @@ def swept():
     return simulate_run(campaign.replace(sweep_rate=(0.05,)), Run(0.05, 0, 2.0))
 
 
-def test_the_field_falls_to_zero_and_stays_there():
-    sweep = FieldSweep(1.5, 0.01)
-    assert sweep.zero_time == 150
-    assert [sweep(t) for t in (0.0, 50.0, 150.0, 151.0, 300.0)] == pytest.approx([1.5, 1, 0, 0, 0])
-    assert [sweep.slope(t) for t in (0.0, 149.9, 150.0, 200.0)] == [-0.01, -0.01, 0, 0]
+TIMES = (0.0, 50.0, 150.0, 151.0, 300.0, 450.0, 700.0)
+JUMP = ((0.0, 1.5), (150.0, 1.5), (150.0, 0.5), (300.0, -1.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "rate", "kinks", "values", "slopes"),
+    [
+        ({}, 0.01, (0, 150), (1.5, 1, 0, 0, 0, 0, 0), (-1, -1, 0, 0, 0, 0, 0)),
+        ({"duration": 9}, 0.0, (0,), (1.5,) * 7, (0,) * 7),
+        (
+            {"field_final": -1.5},
+            0.01,
+            (0, 300),
+            (1.5, 1, 0, -0.01, -1.5, -1.5, -1.5),
+            (-1, -1, -1, -1, 0, 0, 0),
+        ),
+        (
+            {"field_final": -1.5, "field_loop": True},
+            0.01,
+            (0, 300, 600),
+            (1.5, 1, 0, -0.01, -1.5, 0, 1.5),
+            (-1, -1, -1, -1, 1, 1, 0),
+        ),
+        ({"field_init": -1.0}, 0.01, (0, 100), (-1, -0.5, 0, 0, 0, 0, 0), (1, 1, 0, 0, 0, 0, 0)),
+        (
+            {"field_table": JUMP, "sweep_rate": (0.0,)},
+            0.0,
+            (0, 150, 300),
+            (1.5, 1.5, 0.5, 0.49, -1, -1, -1),
+            (0, 0, -1, -1, 0, 0, 0),
+        ),
+    ],
+    ids=["sweep", "hold", "through zero", "loop", "from below", "table with a step"],
+)
+def test_the_field_follows_its_protocol(changes, rate, kinks, values, slopes):
+    field = ExternalField.of(CampaignSettings.parse(changes), rate)
+    assert field.kinks == kinks
+    assert [field(t) for t in TIMES] == pytest.approx(values)
+    assert [field.slope(t) for t in TIMES] == pytest.approx([0.01 * s for s in slopes])
+    for t in TIMES[:4]:
+        assert field.piece(t) is field.piece(t)  # or the multistep scheme would begin anew
+    assert field.piece(149.0)(150.0) == pytest.approx(1.5 if field.kinks == (0, 150, 300) else field(150.0))
 
 
 def test_energy_changes_by_dissipation_and_by_the_sweep_alone(swept):
@@ -111,11 +165,16 @@ def test_onset_is_seen_at_every_step_of_the_fine_grid():
 
     every_step = run(system=SMALL.replace(coarsen=1), frames=161)
     lowest = every_step.image.min(axis=(1, 2))
-    onset = every_step.time[np.flatnonzero(lowest < 0)[0]]
-    assert every_step.onset_time == pytest.approx(onset)
-    assert 0 < onset < 40
-    assert run().onset_time == pytest.approx(onset)  # two frames, and images of block averages
+    after = np.flatnonzero(lowest < 0)[0]
+    # The crossing of zero lies between two steps, near where a straight line between them meets it.
+    onset = np.interp(0, -lowest[after - 1 : after + 1], every_step.time[after - 1 : after + 1])
+    assert every_step.onset_time == pytest.approx(onset, abs=0.03)
+    assert every_step.time[after - 1] < every_step.onset_time <= every_step.time[after]
+    assert run().onset_time == pytest.approx(onset, abs=0.03)  # two frames, and images of block averages
+    assert run(time_step=0.1).onset_time == pytest.approx(run(time_step=0.02).onset_time, abs=2e-3)
     assert np.isnan(run(duration=onset - 1).onset_time)
+    below = run(system=SMALL.replace(start="uniform", start_level=-0.5))
+    assert below.onset_time == 0
 
 
 @pytest.mark.parametrize(("anisotropy", "landmark"), [(1.5, 78.5), (2.0, 85.5)])
@@ -127,7 +186,8 @@ def test_onset_in_a_box_of_64_lies_at_its_landmark(anisotropy, landmark, sample)
 
 
 def test_the_data_are_laid_out_as_designed(dataset):
-    assert dict(dataset.sizes) == {"run": 4, "frame": 7, "y": 16, "x": 16}
+    sizes = {"run": 4, "frame": 7, "y": 16, "x": 24, "fine_y": 32, "fine_x": 48}
+    assert dict(dataset.sizes) == sizes
     frame, image = ("run", "frame"), ("run", "frame", "y", "x")
     layout = {name: (var.dims, str(var.dtype)) for name, var in dataset.variables.items()}
     assert layout == {
@@ -137,6 +197,9 @@ def test_the_data_are_laid_out_as_designed(dataset):
         "energy": (frame, "float64"),
         "external_field": (frame, "float64"),
         "onset_time": (("run",), "float64"),
+        "time_step": (("run",), "float64"),
+        "time_step_error": (("run",), "float64"),
+        "final_state": (("run", "fine_y", "fine_x"), "float64"),
         "time": (frame, "float64"),
         "anisotropy": (("run",), "float64"),
         "sample": (("run",), "int64"),
@@ -146,7 +209,7 @@ def test_the_data_are_laid_out_as_designed(dataset):
     }
     assert set(dataset.coords) == {"time", "anisotropy", "sample", "sweep_rate", "x", "y"}
     assert all("units" in dataset[n].attrs for n in ("magnetization", "rate", "energy", "time"))
-    np.testing.assert_array_equal(dataset.x, np.arange(0.5, 16))
+    np.testing.assert_array_equal(dataset.x, np.arange(0.5, 24))
     np.testing.assert_array_equal(dataset.y, np.arange(0.5, 16))
 
 
@@ -155,6 +218,7 @@ def test_the_attributes_say_how_the_data_were_made(dataset):
     assert dataset.attrs["key"] == content_key(SIMULATE, CAMPAIGN)
     assert dataset.attrs["package_version"] == __version__
     assert "block averages" in dataset.attrs["frames_are"]
+    assert dataset.attrs["scheme"] == "sbdf4"
 
 
 def test_each_run_of_the_data_is_the_run_that_its_coordinates_name(dataset):
@@ -166,7 +230,7 @@ def test_each_run_of_the_data_is_the_run_that_its_coordinates_name(dataset):
         np.testing.assert_array_equal(run.magnetization, frames.image.astype(np.float32))
         np.testing.assert_array_equal(run.rate, frames.rate.astype(np.float32))
         np.testing.assert_array_equal(run.disorder, frames.disorder.astype(np.float32))
-        for name in ("energy", "external_field", "time", "onset_time"):
+        for name in ("energy", "external_field", "time", "onset_time", "final_state"):
             np.testing.assert_array_equal(run[name], getattr(frames, name))
         assert run.energy[0] != dataset.energy[i - 1, 0]
 
@@ -187,6 +251,8 @@ def test_a_filmed_bead_has_an_intensity_and_no_disorder(store):
     assert data.energy.shape == (3, 5)
     assert np.isnan(data.onset_time).all()
     assert data.attrs["frames_are"] == "values on the simulated grid"
+    assert data.attrs["scheme"] == "rk4"
+    assert np.isnan(data.time_step_error).all()
     for i in range(3):
         frames = simulate_run(FILMED_BEAD, Run(0.01, i, 1.0))
         np.testing.assert_array_equal(data.intensity[i], frames.image.astype(np.float32))
@@ -202,6 +268,165 @@ def test_data_depend_on_the_seed_alone_not_on_workers_or_company(dataset, store)
         xr.testing.assert_equal(first.sel(run=run), second.sel(run=run))
     seeded = simulate_run(CAMPAIGN.replace(seed=1), Run(0.05, 0, 1.5))
     assert not np.array_equal(seeded.disorder.astype(np.float32), dataset.disorder[0])
+
+
+def test_step_and_measured_error_are_stored_and_follow_the_tolerance(store):
+    chosen = CAMPAIGN.replace(time_step=None, duration=3, frames=2, sample=(0,), tolerance=2e-3)
+    data = open_dataset(simulate(chosen, store, workers=1))
+    expected = [time_step(chosen, anisotropy) for anisotropy in chosen.anisotropy]
+    np.testing.assert_array_equal(np.column_stack([data.time_step, data.time_step_error]), expected)
+    assert (data.time_step_error < 2e-3).all()
+
+
+@pytest.mark.parametrize("scheme", ["sbdf4", "etdrk4"])
+def test_the_calibration_gives_each_anisotropy_its_own_step(scheme):
+    campaign = CampaignSettings(scheme=scheme)
+    steps = {a: time_step(campaign, a)[0] for a in (0.5, 1.0, 2.0, 4.0, 8.0)}
+    assert steps[0.5] == steps[1.0] > 1.5 * steps[2.0] > 3 * steps[4.0]
+    assert steps[8.0] == pytest.approx(steps[4.0] / 4)
+    finer = {a: time_step(campaign.replace(tolerance=1e-6), a) for a in (1.0, 2.0, 4.0)}
+    for anisotropy, (step, error) in finer.items():
+        assert step < 0.5 * steps[anisotropy]
+        assert error == pytest.approx(1e-6 * 0.9**4, rel=0.05)  # by the order of the scheme
+    table = calibration()["errors"][scheme]["2.0"]
+    (dt, error), (longer, larger) = table[0], next(entry for entry in table if entry[1] > 5e-3)
+    assert time_step(campaign.replace(time_step=dt), 2.0) == (dt, pytest.approx(error))
+    assert time_step(campaign.replace(time_step=dt / 2), 2.0)[1] == pytest.approx(error / 16)
+    assert time_step(campaign.replace(tolerance=larger), 2.0)[0] <= longer
+    assert time_step(campaign.replace(time_step=7.0), 2.0)[0] == 7
+
+
+@pytest.mark.parametrize("anisotropy", [2.0, 3.0])
+def test_the_calibrated_step_keeps_its_tolerance(anisotropy):
+    """On a sample that the calibration has not seen, in a smaller box and a faster sweep."""
+    system = FilmSettings(box=32, coarsen=1)
+    campaign = CampaignSettings(system=system, sweep_rate=(0.02,), frames=2)
+    truth = simulate_run(campaign.replace(scheme="etdrk4", time_step=0.05), Run(0.02, 7, anisotropy))
+    found = simulate_run(campaign, Run(0.02, 7, anisotropy)).final_state
+    error = np.linalg.norm(found - truth.final_state) / np.linalg.norm(truth.final_state)
+    assert 1e-6 < error < 1e-3
+
+
+def test_frames_are_written_as_they_come(store, monkeypatch):
+    whole = simulate(CAMPAIGN, store, workers=1)
+    monkeypatch.setattr(campaign, "_BUFFER", 2 * 4 * 16 * 24 + 100)  # two images and a bit
+    parts = simulate(CAMPAIGN, Store(store.root / "parts"), workers=1)
+    chunks = [len(list(path.glob("magnetization/c/0/*"))) for path in (whole, parts)]
+    assert chunks == [1, 4]
+    xr.testing.assert_identical(open_dataset(whole).compute(), open_dataset(parts).compute())
+
+
+def test_memory_decides_how_many_runs_go_at_once():
+    large = CampaignSettings(system=FilmSettings(box=512))
+    need = 240 * 1024**2 + 2**26
+    assert campaign._workers(large, 8, 3.2 * need / 1e9) == 3
+    assert campaign._workers(large, 2, 3.2 * need / 1e9) == 2
+    with pytest.raises(InvalidSetting, match=r"^box = \(512\.0, 512\.0\): a run takes 0\.32 GB, and"):
+        campaign._workers(large, 1, 0.9 * need / 1e9)
+
+
+def test_a_uniform_start_is_uniform_and_a_random_one_is_random():
+    settings = CAMPAIGN.replace(duration=1, frames=2)
+
+    def first(**changes):
+        system = CAMPAIGN.system.replace(coarsen=1, **changes)
+        return simulate_run(settings.replace(system=system), Run(0.05, 0, 1.5)).image[0]
+
+    np.testing.assert_array_equal(first(start="uniform", start_level=0.3), 0.3)
+    random = first(start="random", start_level=0.5)
+    assert np.abs(random).max() == pytest.approx(0.5, abs=0.01)
+    assert random.std() == pytest.approx(0.5 / np.sqrt(3), rel=0.05)
+    assert first(start="uniform", start_level=0.3, noise=0.01).std() == pytest.approx(0.01, rel=0.1)
+
+
+def test_a_negative_field_starts_from_the_negative_saturated_state():
+    up, down = (
+        simulate_run(CAMPAIGN.replace(field_init=h, field_final=0.4 * h), Run(0.05, 0, 1.5)).image
+        for h in (1.5, -1.5)
+    )
+    np.testing.assert_allclose(down, -up, atol=1e-9)
+
+
+def test_a_given_state_is_where_a_run_begins():
+    given = np.random.default_rng(0).normal(size=(32, 48))
+    campaign = CAMPAIGN.replace(system=CAMPAIGN.system.replace(coarsen=1))
+    frames = simulate_run(campaign, Run(0.05, 0, 1.5), given)
+    np.testing.assert_array_equal(frames.image[0], given)
+    for wrong in (given[:-1], given * np.nan):
+        with pytest.raises(InvalidSetting, match=r"^start = .*: must be finite numbers of shape \(32, 48\)$"):
+            Simulation(campaign, Run(0.05, 0, 1.5), wrong)
+
+
+def test_a_run_that_is_continued_is_the_unbroken_run(store):
+    """Broken where the pattern grows, and where the field is still swept."""
+    whole = CAMPAIGN.replace(duration=60, frames=13, time_step=0.05)
+    unbroken = open_dataset(simulate(whole, store, workers=1))
+    first = simulate(whole.replace(duration=20, frames=5), store, workers=1)
+    second = simulate(whole.replace(begin=20, duration=40, frames=9), store, start=first, workers=1)
+    joined = xr.concat(
+        [open_dataset(first), open_dataset(second).isel(frame=slice(1, None))],
+        dim="frame",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+    )
+    np.testing.assert_array_equal(joined.time, unbroken.time)
+    np.testing.assert_allclose(joined.external_field, unbroken.external_field, atol=1e-12)
+    np.testing.assert_allclose(joined.energy, unbroken.energy, atol=1e-6)
+    np.testing.assert_allclose(joined.magnetization, unbroken.magnetization, atol=1e-5)
+    assert np.ptp(unbroken.magnetization[0, -1]) > 1
+    assert open_dataset(second).attrs["key"] != content_key(
+        SIMULATE, whole.replace(begin=20, duration=40, frames=9)
+    )
+
+
+def test_what_cannot_be_continued_is_refused(store, tmp_path):
+    first = simulate(CAMPAIGN.replace(duration=20, frames=2, sample=(0,)), store, workers=1)
+    bead = simulate(FILMED_BEAD, store, workers=1)
+    later = CAMPAIGN.replace(begin=20, duration=40, sample=(0,))
+    for start, settings, line in [
+        (None, later, r"^begin = 20\.0: needs stored runs to start from$"),
+        (first, later.replace(begin=30), r"^begin = 30\.0: must be 20, where the stored runs end$"),
+        (
+            first,
+            later.replace(sample=(4,)),
+            r"^start = .*: must hold one run with anisotropy 1\.5 and sample 4$",
+        ),
+        (first, later.replace(system=SMALL), r"^start = .*: must hold states of \(32, 32\)$"),
+        (bead, later, r"^start = .*: must hold states of \(32, 48\)$"),
+        (tmp_path, later, r"^data = .*: must be a Zarr store"),
+    ]:
+        with pytest.raises(InvalidSetting, match=line):
+            simulate(settings, store, start=start, workers=1)
+    assert len(list(store.entries())) == 2
+
+
+def test_a_loop_of_the_field_is_symmetric_and_open(store):
+    """Without disorder the film turned over is the film: so is its loop."""
+    system = SMALL.replace(disorder="none", noise=1e-3)
+    loop = CampaignSettings(
+        system=system, anisotropy=(4.0,), sweep_rate=(0.05,), field_final=-1.5, field_loop=True, frames=121
+    )
+    frames = simulate_run(loop, Run(0.05, 0, 4.0))
+    mean = frames.image.mean(axis=(1, 2))
+    assert frames.external_field.min() == pytest.approx(-1.5)
+    assert frames.external_field[-1] == pytest.approx(1.5)
+    down, up = mean[:61], mean[60:]
+    np.testing.assert_allclose(up[::10], -down[::10], atol=0.1)
+    assert np.trapezoid(frames.external_field, mean) > 0.1  # work done, and lost
+
+
+@pytest.mark.parametrize(("anisotropy", "time"), [(1.0, 300.0), (3.0, 60.0)])
+def test_refining_the_grid_converges_where_single_runs_can(anisotropy, time):
+    """At small anisotropy to the end; at a larger one while the state is nearly uniform."""
+    finals = []
+    for dx in (1.0, 0.5, 0.25):
+        system = FilmSettings(box=16, dx=dx, coarsen=round(1 / dx))
+        campaign = CampaignSettings(system=system, duration=time, frames=2)
+        finals.append(simulate_run(campaign, Run(0.01, 1, anisotropy)).image[-1])
+    coarse, fine = (np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairwise(finals))
+    assert fine < 0.02
+    assert fine < coarse / 2
 
 
 INTERRUPTED = CAMPAIGN.replace(anisotropy=tuple(np.arange(1, 4, 0.25)), duration=90)
@@ -262,3 +487,31 @@ def test_a_path_without_runs_is_refused_in_one_line(tmp_path):
         with pytest.raises(InvalidSetting, match=rf"^data = '.*{name}': must be a Zarr") as caught:
             open_dataset(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+FULL = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write fails as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+from nrp.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_disk_that_is_full_costs_nothing_but_time(tmp_path):
+    command = ["simulate", "--alpha", "2", "--alpha", "3", "--box", "32", "--sweep-rate", "0.05", "--workers"]
+    environment = os.environ | {"NRP_RUNS": str(tmp_path / "runs")}
+    full = subprocess.run(
+        [sys.executable, "-c", FULL, "100000", *command, "2"], env=environment, capture_output=True, text=True
+    )
+    assert full.returncode == 1
+    told = full.stderr.splitlines()[-1]
+    assert "File too large" in told
+    assert told.startswith("nrp simulate: ")
+    store = Store(tmp_path / "runs")
+    assert not list(store.entries())
+    subprocess.run([sys.executable, "-m", "nrp.cli", *command, "1"], env=environment, check=True)
+    [(path, _)] = store.entries()
+    data = open_dataset(path / "data.zarr")
+    assert (data.energy[:, 1:] != 0).all()
+    assert not store.verify()

@@ -60,12 +60,24 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--alpha", type=float, action="append", help="anisotropy; may be repeated")
     sub.add_argument("--sample", type=int, action="append", help="disorder sample; may be repeated")
     sub.add_argument("--sweep-rate", type=float, action="append", help="field per time; may be repeated")
-    sub.add_argument("--box", type=float, help="side of the periodic box, in units of length")
+    sub.add_argument("--box", type=float, nargs="+", help="side of the periodic box, or both (y x)")
     sub.add_argument("--dx", type=float, help="grid spacing, in units of length")
     sub.add_argument("--coarsen", type=int, help="average frames over blocks of so many points")
-    sub.add_argument("--every", type=float, help="time between frames")
-    sub.add_argument("--time-step", type=float, help="largest time step; chosen by anisotropy if left out")
     sub.add_argument("--disorder", help="reading of the disorder: quarter, unit_mean, zero_mean, none")
+    sub.add_argument("--start", help="first state: equilibrium, uniform or random")
+    sub.add_argument("--start-level", type=float, help="value of a uniform start, bound of a random one")
+    sub.add_argument("--noise", type=float, help="standard deviation of noise on the first state")
+    sub.add_argument("--field-init", type=float, help="external field before the sweep")
+    sub.add_argument("--field-final", type=float, help="external field at the end of the sweep")
+    sub.add_argument("--loop", action="store_true", default=None, help="sweep the field back again")
+    sub.add_argument("--field-table", type=Path, help="table of time and field (CSV) instead of a sweep")
+    sub.add_argument("--continue", type=Path, dest="stored", help="Zarr store whose runs go on")
+    sub.add_argument("--duration", type=float, help="length of a run; twice its sweep if left out")
+    sub.add_argument("--every", type=float, help="time between frames")
+    sub.add_argument("--scheme", help="sbdf4 or etdrk4")
+    sub.add_argument("--tolerance", type=float, help="relative error that decides the time step")
+    sub.add_argument("--time-step", type=float, help="largest time step, if not decided by the tolerance")
+    sub.add_argument("--memory", type=float, help="gigabytes that all runs may take; all if left out")
     sub.add_argument("--workers", type=int, help="processes; one per core if left out")
     sub.add_argument("--out", type=Path, help="where the Zarr store is copied to")
 
@@ -102,31 +114,59 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
-    from nrp.simulation import simulate
+    from nrp.simulation import open_dataset, simulate
 
-    if options.workers is not None and options.workers < 1:
-        raise InvalidSetting(f"workers = {options.workers}: must be at least 1")
-    names = ("box", "dx", "coarsen", "disorder")
-    system = chosen.films.system.replace(**_given(options, *names))
-    changes = _given(options, "time_step", anisotropy="alpha", sample="sample", sweep_rate="sweep_rate")
+    for name in ("workers", "memory"):
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise InvalidSetting(f"{name} = {value}: must be greater than 0")
+    changes = _given(options, "dx", "coarsen", "disorder", "start", "start_level", "noise")
+    if options.box is not None:
+        changes["box"] = options.box if len(options.box) > 1 else options.box[0]
+    names = (
+        "sweep_rate",
+        "sample",
+        "field_init",
+        "field_final",
+        "duration",
+        "scheme",
+        "tolerance",
+        "time_step",
+    )
+    system = chosen.films.system.replace(**changes)
+    changes = _given(options, *names, anisotropy="alpha", field_loop="loop")
+    if options.field_table is not None:
+        changes |= {"field_table": _table(options.field_table), "sweep_rate": options.sweep_rate or (0.0,)}
+    if options.stored is not None:
+        changes["begin"] = float(open_dataset(options.stored).time.max())
     campaign = chosen.films.replace(system=system, **changes)
     if options.every is not None:
         campaign = campaign.replace(frames=_frames(campaign, options.every))
-    path = simulate(campaign, Store(), workers=options.workers)
+    path = simulate(campaign, Store(), start=options.stored, workers=options.workers, memory=options.memory)
     if options.out:
         copy_out(path, options.out)
     print(options.out or path)
 
 
+def _table(path: Path) -> tuple[tuple[float, float], ...]:
+    """Return the rows of a CSV file with the columns time and field."""
+    wanted = f"field_table = {str(path)!r}: must hold lines 'time,field'"
+    try:
+        lines = [line.split(",") for line in path.read_text().splitlines() if line.strip()]
+        return tuple((float(time), float(field)) for time, field in lines)
+    except (OSError, ValueError) as error:
+        raise InvalidSetting(f"{wanted} ({error})") from None
+
+
 def _frames(campaign: CampaignSettings, every: float) -> int:
     """Return the number of frames that lie so far apart."""
-    ends = {campaign.end(rate) for rate in campaign.sweep_rate}
-    if len(ends) > 1:
+    lengths = {campaign.end(rate) - campaign.begin for rate in campaign.sweep_rate}
+    if len(lengths) > 1:
         raise InvalidSetting(f"every = {every}: needs runs of one length, so a single sweep rate")
-    end = ends.pop()
-    if not 0 < every <= end or abs(end / every - round(end / every)) > 1e-6:
-        raise InvalidSetting(f"every = {every}: must divide the duration {end:g} of a run")
-    return round(end / every) + 1
+    length = lengths.pop()
+    if not 0 < every <= length or abs(length / every - round(length / every)) > 1e-6:
+        raise InvalidSetting(f"every = {every}: must divide the duration {length:g} of a run")
+    return round(length / every) + 1
 
 
 def _train(options: argparse.Namespace, chosen: Profile) -> None:

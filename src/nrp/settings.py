@@ -11,15 +11,18 @@ from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Index = Annotated[int, Field(ge=0)]
+Pair = Annotated[
+    tuple[Positive, Positive], BeforeValidator(lambda v: v if isinstance(v, tuple | list) else (v, v))
+]
 
-MAX_POINTS = 4096
-"""Longest side of a simulated grid, in points; a larger field does not fit a small machine."""
+MAX_POINTS = 2**15
+"""Longest side of a simulated grid, in points."""
 
 
 class InvalidSetting(ValueError):
@@ -74,7 +77,8 @@ class FilmSettings(Settings):
     """
 
     system: Literal["film"] = "film"
-    box: Positive = 64.0
+    box: Pair = (64.0, 64.0)
+    """Sides (y, x) of the periodic box; one number means a square."""
     dx: Positive = 0.5
     coarsen: Count = 2
     """Stored frames are averages over blocks of ``coarsen × coarsen`` grid points."""
@@ -87,31 +91,34 @@ class FilmSettings(Settings):
     disorder: Literal["quarter", "unit_mean", "zero_mean", "none"] = "quarter"
     """Reading of λ(r): ``1 + μ/4``, ``1 + μ``, ``μ`` or ``1``, with ``μ ~ N(0, strength²)``."""
     disorder_strength: NonNegative = 0.3
+    start: Literal["equilibrium", "uniform", "random"] = "equilibrium"
+    """The state a run begins with: saturated in the first field, ``start_level`` everywhere, or drawn
+    for each grid point between plus and minus ``start_level``."""
+    start_level: float = 1.0
     noise: NonNegative = 0.0
-    """Standard deviation of the seeded noise added to the uniform initial state."""
+    """Standard deviation of the seeded noise added to that state."""
 
     @property
-    def points(self) -> int:
-        """Grid points along one side of the box."""
-        return round(self.box / self.dx)
+    def shape(self) -> tuple[int, int]:
+        """Grid points (y, x)."""
+        height, width = (round(side / self.dx) for side in self.box)
+        return height, width
 
     @model_validator(mode="after")
     def _grid_fits(self) -> Self:
-        if self.box / self.dx > MAX_POINTS:
+        if max(self.box) / self.dx > MAX_POINTS:
             raise ValueError(
-                f"box = {self.box}: with dx = {self.dx} at most {MAX_POINTS * self.dx:g} is allowed"
+                f"box = {max(self.box)}: with dx = {self.dx} at most {MAX_POINTS * self.dx:g} is allowed"
             )
-        if not math.isclose(self.points * self.dx, self.box) or self.points < 4:
-            raise ValueError(f"dx = {self.dx}: must divide box = {self.box} into at least 4 whole points")
-        if self.points % self.coarsen:
-            raise ValueError(f"coarsen = {self.coarsen}: must divide the {self.points} points of a side")
-        if self.disorder != "none":
-            if not math.isclose(self.box, round(self.box)):
-                raise ValueError(
-                    f"box = {self.box}: must be a whole number, for disorder is drawn on unit cells"
-                )
-            if not math.isclose(1 / self.dx, round(1 / self.dx)):
-                raise ValueError(f"dx = {self.dx}: must divide 1, for disorder is drawn on unit cells")
+        for side, points in zip(self.box, self.shape, strict=True):
+            if points < 4 or not math.isclose(points * self.dx, side):
+                raise ValueError(f"dx = {self.dx}: must divide box = {side} into at least 4 whole points")
+            if points % self.coarsen:
+                raise ValueError(f"coarsen = {self.coarsen}: must divide the {points} points of a side")
+            if self.disorder != "none" and not math.isclose(side, round(side)):
+                raise ValueError(f"box = {side}: must be a whole number, for disorder is drawn on unit cells")
+        if self.disorder != "none" and not math.isclose(1 / self.dx, round(1 / self.dx)):
+            raise ValueError(f"dx = {self.dx}: must divide 1, for disorder is drawn on unit cells")
         return self
 
 
@@ -142,15 +149,27 @@ class CampaignSettings(Settings):
     system: SystemSettings = FilmSettings()
     anisotropy: tuple[Positive, ...] = Field((1.0, 2.0, 3.0, 4.0), min_length=1)
     sample: tuple[Index, ...] = Field((0,), min_length=1)
-    sweep_rate: tuple[Positive, ...] = Field((0.01,), min_length=1)
-    """v, field per time."""
-    field_init: NonNegative = 1.5
+    sweep_rate: tuple[NonNegative, ...] = Field((0.01,), min_length=1)
+    """v, field per time; 0 holds the field."""
+    field_init: float = 1.5
     """h_init, the field before the sweep."""
+    field_final: float = 0.0
+    """The field at which the sweep ends."""
+    field_loop: bool = False
+    """Whether the field is swept back to `field_init` when it has reached `field_final`."""
+    field_table: tuple[tuple[float, float], ...] = ()
+    """Instead of a sweep: points (time, h), joined by straight lines; two at one time are a jump."""
+    begin: NonNegative = 0.0
+    """Time at which a run begins; after 0, where it goes on from a stored state."""
     duration: Positive | None = None
-    """End of the run; by default 2 T₀ = 2 h_init / v."""
+    """Length of the run; by default up to 2 T₀, twice the time of the sweep, or the end of the table."""
     frames: Annotated[int, Field(ge=2, le=100_000)] = 101
+    scheme: Literal["sbdf4", "etdrk4"] = "sbdf4"
+    """How a film is integrated (a bead: always by the classical Runge–Kutta scheme)."""
+    tolerance: Annotated[float, Field(ge=1e-6, le=0.1)] = 1e-3
+    """Relative error at the end of the paper's sweep, from which the time step is chosen."""
     time_step: Positive | None = None
-    """Largest step; by default chosen by anisotropy (see `nrp.simulation.run`)."""
+    """Largest step, if it is not to be chosen (see `nrp.simulation.calibration`)."""
     seed: Index = 0
 
     @field_validator("anisotropy", "sample", "sweep_rate")
@@ -161,14 +180,27 @@ class CampaignSettings(Settings):
         return values
 
     @model_validator(mode="after")
-    def _ends(self) -> Self:
-        if self.duration is None and self.field_init == 0:
-            raise ValueError("duration = None: must be given when field_init is 0")
+    def _field_is_known(self) -> Self:
+        times = [time for time, _ in self.field_table]
+        if times != sorted(times):
+            raise ValueError(f"field_table = {list(self.field_table)}: its times must rise")
+        if times and any(self.sweep_rate):
+            raise ValueError(f"sweep_rate = {list(self.sweep_rate)}: must be 0 with a field_table")
+        for rate in self.sweep_rate:
+            if self.end(rate) <= self.begin or not math.isfinite(self.end(rate)):
+                name, value = ("begin", self.begin) if self.begin else ("sweep_rate", rate)
+                raise ValueError(f"{name} = {value}: needs a duration, for the field does not end the run")
         return self
+
+    def sweep_time(self, sweep_rate: float) -> float:
+        """T₀, when the field has reached `field_final`; infinite if it never does."""
+        return abs(self.field_init - self.field_final) / sweep_rate if sweep_rate else math.inf
 
     def end(self, sweep_rate: float) -> float:
         """Time at which a run with this sweep rate ends."""
-        return 2 * self.field_init / sweep_rate if self.duration is None else self.duration
+        if self.duration is not None:
+            return self.begin + self.duration
+        return self.field_table[-1][0] if self.field_table else 2 * self.sweep_time(sweep_rate)
 
 
 class ModelSettings(Settings):
@@ -201,13 +233,17 @@ class Profile(Settings):
     """The same film with other disorder."""
     rates: CampaignSettings
     """The same film swept at another rate."""
+    loops: CampaignSettings
+    """The film while the field is swept to −h_init and back."""
     bead: CampaignSettings
     film_model: ModelSettings
     bead_model: ModelSettings
     figure_anisotropy: tuple[Positive, Positive]
     """The two anisotropies of Fig. 2A."""
-    resolution_box: Positive
-    """Side of the box in which grids of different spacing are compared."""
+    solver_box: Positive
+    """Side of the box in which schemes and grids are compared."""
+    solver_samples: Count
+    """Samples over which that is done."""
 
 
 def _steps(first: float, last: float, step: float) -> tuple[float, ...]:
@@ -241,6 +277,9 @@ def _book() -> Profile:
         films=films,
         samples=films.replace(sample=(1, 2, 3, 4)),
         rates=films.replace(anisotropy=_steps(1, 4, 0.5), sweep_rate=(0.014,)),
+        loops=films.replace(
+            anisotropy=_steps(1, 4, 1), sweep_rate=(0.01, 0.04), field_final=-1.5, field_loop=True, frames=201
+        ),
         bead=CampaignSettings(
             system=BeadSettings(),
             anisotropy=(1.0,),
@@ -253,7 +292,8 @@ def _book() -> Profile:
         film_model=ModelSettings(held_anisotropy=(1.2, 1.7, 2.2, 2.7, 3.2, 3.7)),
         bead_model=ModelSettings(latent=2, epochs=800, held_sample=tuple(range(40, 60))),
         figure_anisotropy=(1.5, 3.5),
-        resolution_box=32.0,
+        solver_box=32.0,
+        solver_samples=5,
     )
 
 
@@ -267,6 +307,7 @@ def _mini() -> Profile:
         films=films,
         samples=films.replace(sample=(1, 2)),
         rates=films.replace(anisotropy=(1.0, 2.0, 3.0), sweep_rate=(0.03,)),
+        loops=films.replace(anisotropy=(1.0, 4.0), sweep_rate=(0.04,), field_final=-1.5, field_loop=True),
         bead=CampaignSettings(
             system=BeadSettings(pixels=16),
             anisotropy=(1.0,),
@@ -279,5 +320,6 @@ def _mini() -> Profile:
         film_model=ModelSettings(latent=8, width=64, epochs=60, batch=50, held_anisotropy=(1.5, 3.5)),
         bead_model=ModelSettings(latent=2, width=64, epochs=600, batch=50, held_sample=tuple(range(14, 20))),
         figure_anisotropy=(2.0, 4.0),
-        resolution_box=8.0,
+        solver_box=8.0,
+        solver_samples=2,
     )

@@ -87,7 +87,7 @@ def _stretch(model: ReducedModel, bead: Bead, places: ndarray) -> ndarray:
     pictures = np.array([bead.image(place) for place in places])
     columns = []
     for direction in np.eye(2):
-        rates = np.array([bead.image_rate(place, direction) for place in places])
+        rates = np.array([bead.image_motion(place, direction) for place in places])
         pair = [torch.tensor(x, dtype=torch.float32).flatten(1) for x in (pictures, rates)]
         columns.append(model.latent_rate(*pair).detach().double().numpy())
     jacobian = np.stack(columns, axis=-1)

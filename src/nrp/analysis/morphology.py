@@ -10,9 +10,8 @@ from scipy.fft import rfft2
 from scipy.ndimage import label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import t as student
 
-from nrp.analysis.result import Result, row
+from nrp.analysis.result import Result, mean_row, row
 from nrp.store import Step
 from nrp.systems.film import wavenumbers
 
@@ -55,7 +54,7 @@ def mean_wavenumber(image: Float[ndarray, "y x"], pixel: float) -> float:
     total = power.sum()
     if total == 0:
         return 0.0
-    return float((wavenumbers(len(image), pixel) * power).sum() / total)
+    return float((wavenumbers(image.shape, pixel) * power).sum() / total)
 
 
 def describe(images: Float[ndarray, "image y x"], pixel: float) -> dict[str, ndarray]:
@@ -91,19 +90,9 @@ def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
     grid = {name: array.reshape(-1, len(alphas)).astype(float) for name, array in values.items()}
     rows = []
     for name, table in grid.items():
-        mean, half = _mean_interval(table)
         rows += [
-            row(
-                name,
-                mean[i],
-                low=mean[i] - half[i],
-                high=mean[i] + half[i],
-                analysis="patterns",
-                case="final",
-                system="film",
-                anisotropy=alpha,
-            )
-            for i, alpha in enumerate(alphas)
+            mean_row(name, column, analysis="patterns", case="final", system="film", anisotropy=alpha)
+            for column, alpha in zip(table.T, alphas, strict=True)
         ]
     counts = grid["negative_domains"].mean(axis=0)
     steps, middles = np.diff(counts), (alphas[1:] + alphas[:-1]) / 2
@@ -123,11 +112,3 @@ def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
         domains_in_time=np.array(in_time),
         **grid,
     )
-
-
-def _mean_interval(table: Float[ndarray, "sample x"]) -> tuple[ndarray, ndarray]:
-    count = len(table)
-    if count < 2:
-        return table.mean(axis=0), np.full(table.shape[1], np.nan)
-    error = table.std(axis=0, ddof=1) / np.sqrt(count)
-    return table.mean(axis=0), student.ppf(0.975, count - 1) * error

@@ -9,7 +9,9 @@ from typing import SupportsFloat
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from numpy import ndarray
+from scipy.stats import t as student
 
 from nrp.store import write_text
 
@@ -87,6 +89,15 @@ class Result:
         with np.load(folder / ARRAYS, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return cls.of([entry | columns for entry in rows], **arrays)
+
+
+def mean_row(metric: str, samples: Float[ndarray, " sample"], **columns: object) -> dict:
+    """Return the row of a mean over samples, with its 95 % interval by Student's t if there are several."""
+    mean, count = samples.mean(), len(samples)
+    if count > 1:
+        half = student.ppf(0.975, count - 1) * samples.std(ddof=1) / np.sqrt(count)
+        columns |= {"low": float(mean - half), "high": float(mean + half)}
+    return row(metric, mean, **columns)
 
 
 def row(metric: str, value: SupportsFloat, **columns: object) -> dict:

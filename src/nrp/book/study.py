@@ -14,6 +14,7 @@ from nrp.analysis import Result
 from nrp.analysis.baselines import POD, pod_reconstruction
 from nrp.analysis.demonstrations import DEMONSTRATION, demonstrations
 from nrp.analysis.forecast import CURVES, FORECAST, forecast, sweep_curves
+from nrp.analysis.hysteresis import HYSTERESIS, hysteresis
 from nrp.analysis.landscape import LANDSCAPE, landscape
 from nrp.analysis.morphology import PATTERNS, patterns
 from nrp.analysis.onset import ONSET, TRANSITION, onset, transition
@@ -31,6 +32,7 @@ class _Options(Settings):
     anisotropy: tuple[float, ...] = ()
     modes: tuple[int, ...] = ()
     box: float | None = None
+    samples: int | None = None
 
 
 class Study:
@@ -51,7 +53,7 @@ class Study:
         If there is no such profile.
     """
 
-    datasets = ("films", "samples", "rates", "bead")
+    datasets = ("films", "samples", "rates", "loops", "bead")
     models: ClassVar = {"film": "films", "film_again": "films", "bead": "bead"}
     """Each model with the dataset it is trained on; `film_again` differs from `film` in its seed."""
 
@@ -61,7 +63,7 @@ class Study:
         self._loaded: dict[str, object] = {}
 
     def dataset(self, name: str) -> xr.Dataset:
-        """Return the dataset `films`, `samples`, `rates` or `bead`."""
+        """Return the dataset `films`, `samples`, `rates`, `loops` or `bead`."""
         self._known(name, self.datasets)
         return self._once(
             f"data {name}", lambda: open_dataset(simulate(getattr(self.profile, name), self.store))
@@ -134,9 +136,14 @@ class Study:
         pair = self.profile.figure_anisotropy
         modes = tuple(sorted({1, 2, 4, 8, 16, 32, 64, 128, self.profile.film_model.latent}))
         nothing = _Options()
-        box = self.profile.resolution_box
+        solver = {
+            "box": self.profile.solver_box,
+            "samples": self.profile.solver_samples,
+            "anisotropies": (1.0, 2.0, 4.0),
+        }
         return {
-            "solver": (SOLVER, _Options(box=box), (), lambda: solver_checks(box=box)),
+            "solver": (SOLVER, _Options(**solver), (), lambda: solver_checks(**solver)),
+            "hysteresis": (HYSTERESIS, nothing, ("loops",), lambda: hysteresis(data("loops"))),
             "landscape": (
                 LANDSCAPE,
                 nothing,

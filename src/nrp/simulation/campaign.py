@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 from pathlib import Path
 
@@ -13,15 +15,24 @@ from joblib import Parallel, delayed
 from nrp import __version__
 from nrp.progress import progress
 from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting
-from nrp.simulation.run import Run, frame_axis, frame_shape, runs_of, simulate_run
+from nrp.simulation.run import Run, Simulation, frame_axes, memory_of, runs_of
 from nrp.store import Step, Store, content_key
 from nrp.systems import Bead, Film
 
-SIMULATE = Step("simulate", 1)
+SIMULATE = Step("simulate", 2)
 DATA = "data.zarr"
+_BUFFER = 2**25
+"""Bytes of frames that a run holds before it writes them."""
 
 
-def simulate(campaign: CampaignSettings, store: Store, *, workers: int | None = None) -> Path:
+def simulate(
+    campaign: CampaignSettings,
+    store: Store,
+    *,
+    start: Path | str | None = None,
+    workers: int | None = None,
+    memory: float | None = None,
+) -> Path:
     """Return the Zarr store with all runs of a campaign, simulating those that are missing.
 
     Parameters
@@ -30,16 +41,31 @@ def simulate(campaign: CampaignSettings, store: Store, *, workers: int | None = 
         Which runs.
     store
         Where the dataset lies.  An interrupted campaign goes on with the runs it had not finished.
+    start
+        A dataset.  Each run begins with the last state of its run with the same anisotropy and sample,
+        and, where there are several, the same sweep rate.
     workers
         Processes; by default one per core.  The data do not depend on it.
+    memory
+        Gigabytes that the runs may take together, by default those of the machine.  Fewer run at once
+        where all do not fit.
 
     Raises
     ------
+    InvalidSetting
+        If a run does not fit the memory, or `start` has no state to begin it with.
     NotFinite
         If a run leaves the finite numbers.
     """
-    folder = store.get(SIMULATE, campaign, lambda path: _compute(campaign, path, workers))
-    return folder / DATA
+    if campaign.begin and start is None:
+        raise InvalidSetting(f"begin = {campaign.begin}: needs stored runs to start from")
+    stored = None if start is None else open_dataset(start)
+    inputs = () if stored is None else (stored.attrs["key"],)
+
+    def compute(folder: Path) -> None:
+        _compute(campaign, folder, inputs, stored, _workers(campaign, workers, memory))
+
+    return store.get(SIMULATE, campaign, compute, inputs) / DATA
 
 
 def open_dataset(path: Path | str) -> xr.Dataset:
@@ -61,18 +87,35 @@ def open_dataset(path: Path | str) -> xr.Dataset:
     return data
 
 
-def _compute(campaign: CampaignSettings, folder: Path, workers: int | None) -> None:
+def _workers(campaign: CampaignSettings, workers: int | None, memory: float | None) -> int:
+    """Return how many runs go at once."""
+    room = memory * 1e9 if memory else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    need = memory_of(campaign.system) + 2 * _BUFFER
+    if need > room:
+        raise InvalidSetting(
+            f"box = {campaign.system.box}: a run takes {need / 1e9:.2g} GB, and there are {room / 1e9:.2g}"
+        )
+    return min(workers or os.cpu_count() or 1, int(room // need))
+
+
+def _compute(
+    campaign: CampaignSettings, folder: Path, inputs: tuple[str, ...], stored: xr.Dataset | None, workers: int
+) -> None:
     path, done = folder / DATA, folder / "done"
     runs = runs_of(campaign)
+    starts = [None if stored is None else _place(stored, campaign, run) for run in runs]
     if not done.is_dir():
-        _template(campaign, runs).to_zarr(path, mode="w", consolidated=False, encoding=_chunks(campaign))
+        key = content_key(SIMULATE, campaign, inputs)
+        template = _template(campaign, runs, key)
+        template.to_zarr(path, mode="w", consolidated=False, encoding=_chunks(campaign, template))
         done.mkdir()
     missing = [i for i in range(len(runs)) if not (done / str(i)).exists()]
-    tasks = (delayed(_simulate_into)(campaign, runs[i], i, path, done / str(i)) for i in missing)
+    source = stored.encoding["source"] if stored is not None else None
+    tasks = (delayed(_simulate_into)(campaign, runs[i], i, path, source, starts[i]) for i in missing)
     # One thread per process: parallelism goes over runs.
-    pool = Parallel(n_jobs=workers or -1, return_as="generator_unordered", inner_max_num_threads=1)
-    for _ in progress(pool(tasks), total=len(missing), title=f"simulating {len(missing)} runs"):
-        pass
+    pool = Parallel(n_jobs=workers, return_as="generator_unordered", inner_max_num_threads=1)
+    for i in progress(pool(tasks), total=len(missing), title=f"simulating {len(missing)} runs"):
+        (done / str(i)).touch()
     with warnings.catch_warnings():
         # Without consolidated metadata `xarray.open_zarr(path)` warns; with it, zarr does here.
         warnings.simplefilter("ignore", UserWarning)
@@ -82,82 +125,119 @@ def _compute(campaign: CampaignSettings, folder: Path, workers: int | None) -> N
     done.rmdir()
 
 
-def _simulate_into(campaign: CampaignSettings, run: Run, index: int, path: Path, mark: Path) -> None:
-    frames = simulate_run(campaign, run)
-    field = _field(campaign.system)
-    values = {
-        field: (("run", "frame", "y", "x"), frames.image[None].astype(np.float32)),
-        "rate": (("run", "frame", "y", "x"), frames.rate[None].astype(np.float32)),
-        "energy": (("run", "frame"), frames.energy[None]),
-        "external_field": (("run", "frame"), frames.external_field[None]),
-        "onset_time": (("run",), np.array([frames.onset_time])),
-        "time": (("run", "frame"), frames.time[None]),
+def _place(stored: xr.Dataset, campaign: CampaignSettings, run: Run) -> int:
+    """Return which of the stored runs a run begins with."""
+    wanted = f"anisotropy {run.anisotropy} and sample {run.sample}"
+    if "final_state" not in stored or stored["final_state"].shape[1:] != campaign.system.shape:
+        raise InvalidSetting(
+            f"start = {stored.encoding['source']!r}: must hold states of {campaign.system.shape}"
+        )
+    same = (stored.anisotropy == run.anisotropy) & (stored["sample"] == run.sample)
+    if same.sum() > 1:
+        same &= stored.sweep_rate == run.sweep_rate
+    if same.sum() != 1:
+        raise InvalidSetting(f"start = {stored.encoding['source']!r}: must hold one run with {wanted}")
+    place = int(np.flatnonzero(same)[0])
+    end = float(stored.time[place, -1])
+    if campaign.begin and not math.isclose(end, campaign.begin):
+        raise InvalidSetting(f"begin = {campaign.begin}: must be {end:g}, where the stored runs end")
+    return place
+
+
+def _simulate_into(
+    campaign: CampaignSettings, run: Run, index: int, path: Path, source: str | None, place: int | None
+) -> int:
+    start = None
+    if source is not None:
+        start = np.asarray(open_dataset(source)["final_state"][place])
+    simulation, group = Simulation(campaign, run, start), zarr.open_group(path, mode="r+")
+    names = {"image": _field(campaign.system)}
+    chunk, held, first = group["rate"].chunks[1], [], 0
+    for number, frame in enumerate(simulation, start=1):
+        held.append(frame)
+        if len(held) == chunk or number == campaign.frames:
+            for name in vars(frame):
+                column = np.array([getattr(entry, name) for entry in held])
+                group[names.get(name, name)][index, first:number] = column
+            held, first = [], number
+    single = {
+        "onset_time": simulation.onset_time,
+        "time_step": simulation.time_step,
+        "time_step_error": simulation.error,
     }
-    if frames.disorder is not None:
-        values["disorder"] = (("run", "y", "x"), frames.disorder[None].astype(np.float32))
-    xr.Dataset(values).to_zarr(path, region={"run": slice(index, index + 1)}, consolidated=False)
-    mark.touch()
+    if simulation.disorder is not None:
+        single |= {"disorder": simulation.disorder, "final_state": simulation.state}
+    for name, value in single.items():
+        group[name][index] = value
+    return index
 
 
 def _field(system: FilmSettings | BeadSettings) -> str:
     return Bead.field if isinstance(system, BeadSettings) else Film.field
 
 
-def _template(campaign: CampaignSettings, runs: list[Run]) -> xr.Dataset:
+def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Dataset:
     """Return the dataset with its coordinates and attributes, and nothing in its fields yet."""
-    system, count = campaign.system, len(runs)
-    shape = (count, campaign.frames, *frame_shape(system))
-    axis = frame_axis(system)
+    system = campaign.system
+    film, field = isinstance(system, FilmSettings), _field(system)
+    y, x = frame_axes(system)
+    sizes = {"run": len(runs), "frame": campaign.frames, "y": y.size, "x": x.size}
+    if film:
+        sizes |= dict(zip(("fine_y", "fine_x"), system.shape, strict=True))
 
-    def empty(*dims: str, dtype: type = np.float32, **attrs: str) -> xr.Variable:
-        sizes = dict(zip(("run", "frame", "y", "x"), shape, strict=True))
+    def empty(*dims: str, dtype: type = np.float64, **attrs: str) -> xr.Variable:
         # A broadcast zero takes no memory; chunks that hold nothing but zeros are not written.
         return xr.Variable(dims, np.broadcast_to(dtype(0), tuple(sizes[d] for d in dims)), attrs)
 
     frame, image = ("run", "frame"), ("run", "frame", "y", "x")
-    per_time, per_area = "1 / unit of time", "1 / unit of area"
+    time, length = {"units": "unit of time"}, {"units": "unit of length"}
+    energy = {"units": "1 / unit of area", "long_name": "energy H per area"}
     fields = {
-        _field(system): empty(*image, units="1"),
-        "rate": empty(*image, units=per_time, long_name=f"time derivative of {_field(system)}"),
-        "energy": empty(
-            *frame,
-            dtype=np.float64,
-            units="1" if isinstance(system, BeadSettings) else per_area,
-            long_name="energy" if isinstance(system, BeadSettings) else "energy H per area",
+        field: empty(*image, dtype=np.float32, units="1"),
+        "rate": empty(
+            *image, dtype=np.float32, units="1 / unit of time", long_name=f"time derivative of {field}"
         ),
-        "external_field": empty(*frame, dtype=np.float64, units="1", long_name="h"),
-        "onset_time": empty("run", dtype=np.float64, units="unit of time", long_name="T_init"),
+        "energy": empty(*frame, **(energy if film else {"units": "1", "long_name": "energy"})),
+        "external_field": empty(*frame, units="1", long_name="h"),
+        "onset_time": empty("run", **time, long_name="T_init"),
+        "time_step": empty("run", **time, long_name="largest time step"),
+        "time_step_error": empty(
+            "run", units="1", long_name="relative error of this step in the calibration (paper's sweep)"
+        ),
     }
-    if isinstance(system, FilmSettings):
-        fields["disorder"] = empty("run", "y", "x", units="1", long_name="lambda(r)")
-    length = {"units": "unit of length"}
+    if film:
+        fields["disorder"] = empty("run", "y", "x", dtype=np.float32, units="1", long_name="lambda(r)")
+        fields["final_state"] = empty("run", "fine_y", "fine_x", units="1", long_name="field at the end")
     return xr.Dataset(
         fields,
         coords={
-            "time": empty(*frame, dtype=np.float64, units="unit of time"),
+            "time": empty(*frame, **time),
             "anisotropy": ("run", [run.anisotropy for run in runs], {"long_name": "alpha"}),
             "sample": ("run", [run.sample for run in runs], {"long_name": "disorder or start"}),
             "sweep_rate": ("run", [run.sweep_rate for run in runs], {"long_name": "v"}),
-            "y": ("y", axis, length),
-            "x": ("x", axis, length),
+            "y": ("y", y, length),
+            "x": ("x", x, length),
         },
         attrs={
             "title": f"runs of the system {system.system!r}",
             "settings": campaign.model_dump_json(),
+            "scheme": campaign.scheme if film else "rk4",
             "frames_are": "block averages of the simulated grid"
             if getattr(system, "coarsen", 1) > 1
             else "values on the simulated grid",
             "package_version": __version__,
-            "key": content_key(SIMULATE, campaign),
+            "key": key,
         },
     )
 
 
-def _chunks(campaign: CampaignSettings) -> dict[str, dict]:
-    shape, frames = frame_shape(campaign.system), campaign.frames
-    chunks = dict.fromkeys((_field(campaign.system), "rate"), (1, frames, *shape))
-    chunks |= dict.fromkeys(("energy", "external_field", "time"), (1, frames))
-    chunks |= {"onset_time": (1,)}
-    if isinstance(campaign.system, FilmSettings):
-        chunks |= {"disorder": (1, *shape)}
-    return {name: {"chunks": chunk} for name, chunk in chunks.items()}
+def _chunks(campaign: CampaignSettings, template: xr.Dataset) -> dict[str, dict]:
+    """Return the encoding: a run by itself, and of its images as many frames as a buffer holds."""
+    sizes, chunks = template.sizes, {}
+    held = max(1, min(sizes["frame"], _BUFFER // (4 * sizes["y"] * sizes["x"])))
+    for name, variable in template.variables.items():
+        if variable.dims[0] == "run" and name not in ("anisotropy", "sample", "sweep_rate"):
+            chunks[name] = {"chunks": tuple(1 if d == "run" else sizes[d] for d in variable.dims)}
+    for name in ("rate", _field(campaign.system)):
+        chunks[name] = {"chunks": (1, held, sizes["y"], sizes["x"])}
+    return chunks

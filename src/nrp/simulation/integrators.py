@@ -1,79 +1,199 @@
-"""One-step integrators of fourth order for gradient flows driven by a uniform field h(t)."""
+r"""Time steppers: two of fourth order for the film, and a classical one for the bead.
+
+All have ``step(state, field, time, dt)``, where `field` is h(t), smooth through the step, and
+`negative`, the number of points with φ < 0 in the state returned last.  The film is defined once, in
+`nrp.systems.film`; its two schemes share nothing else, so that each checks the other.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.resources import files
+from typing import no_type_check
 
 import numpy as np
+import pyfftw
 from jaxtyping import Float
+from numba import njit
 from numpy import ndarray
 from scipy.fft import irfft2, rfft2
 
 from nrp.systems import Bead, Film
+from nrp.systems.film import react
 
-_CONTOUR = np.exp(1j * np.pi * (np.arange(1, 33) - 0.5) / 32)
+# Plans that every process measured for itself would differ, and so would the roundings.  These were
+# measured once (``benchmarks/calibrate.py --plans``); other shapes of the grid get estimated plans.
+pyfftw.import_wisdom((files("nrp.simulation").joinpath("fftw_wisdom.txt").read_bytes(), b"", b""))
+_CONTOUR = np.exp(1j * np.pi * (np.arange(1, 17) - 0.5) / 16)
+
+
+class SBDF4:
+    r"""The implicit–explicit backward differentiation formula of order four, stabilized.
+
+    .. math::
+
+        \frac{1}{\Delta t}\Big(\tfrac{25}{12}u_1 - 4u_0 + 3u_{-1} - \tfrac43 u_{-2}
+            + \tfrac14 u_{-3}\Big)
+        = (\mathcal L - S)\, u_1 + 4N_0 - 6N_{-1} + 4N_{-2} - N_{-3}
+
+    The linear part is implicit and diagonal in Fourier space; the rest N, with +Sφ in it, is
+    extrapolated (Ascher, Ruuth & Wetton, SIAM J. Numer. Anal. 32, 797, 1995).  A step takes two FFTs.
+    S damps the fast modes and leaves the order as it is.
+
+    A step that goes on from the last one uses its history.  Any other begins anew: a time `settle`, and
+    three more steps, are covered by `ETDRK4` in `substeps` parts a step.
+
+    Parameters
+    ----------
+    film
+        What is integrated.
+    shift
+        S; by default α.
+    settle, substeps
+        How long a start takes, and how finely.  A state that is rough from point to point needs about one
+        unit of time until the old modes that the formula looks back to are smooth.
+    """
+
+    def __init__(
+        self, film: Film, *, shift: float | None = None, settle: float = 0.0, substeps: int = 2
+    ) -> None:
+        self.film, self.negative = film, 0
+        self._shift = film.anisotropy if shift is None else shift
+        self._settle, self._substeps, self._starter = settle, substeps, ETDRK4(film)
+        real, spectral = film.local.shape, film.linear.shape
+        self._phi, self._rest = (pyfftw.empty_aligned(real, "float64") for _ in range(2))
+        self._modes, self._n, self._u = (pyfftw.empty_aligned(spectral, "complex128") for _ in range(3))
+        self._flat = [array.view(float).ravel() for array in (self._u, self._n, self._modes)]
+        self._sums = np.zeros((3, 2 * self._u.size))
+        plan = {"axes": (0, 1), "flags": ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")}
+        self._forward = pyfftw.FFTW(self._rest, self._n, **plan).execute
+        self._backward = pyfftw.FFTW(self._modes, self._phi, direction="FFTW_BACKWARD", **plan).execute
+        self._state = self._phi.view()
+        self._state.flags.writeable = False
+
+    def step(
+        self, state: Float[ndarray, "y x"], field: Callable[[float], float], time: float, dt: float
+    ) -> Float[ndarray, "y x"]:
+        """Return φ at ``time + dt``, in an array that the next step overwrites."""
+        if not self._goes_on(state, field, time, dt):
+            self._begin(state, field, time, dt)
+        _extrapolate(*self._flat, self._sums, dt / state.size, self._inverse)
+        if self._start_steps > 0:
+            part = dt / self._substeps
+            for i in range(self._substeps):
+                state = self._starter.step(state, field, time + i * part, part)
+            self._take(state)
+        else:
+            self._backward()
+        self._react(field(time + dt))
+        self._start_steps, self._time = self._start_steps - 1, time + dt
+        return self._state
+
+    def _goes_on(self, state: ndarray, field: Callable[[float], float], time: float, dt: float) -> bool:
+        same = state is self._state and self._smooth == (field, dt)
+        return same and math.isclose(time, self._time, abs_tol=1e-6 * dt)
+
+    def _begin(self, state: ndarray, field: Callable[[float], float], time: float, dt: float) -> None:
+        self._start_steps, self._smooth = 3 + math.ceil(self._settle / dt), (field, dt)
+        inverse = 1 / (25 / 12 - dt * (self.film.linear - self._shift))
+        self._inverse = inverse.repeat(2, axis=1).ravel()
+        self._take(state)
+        self._react(field(time))
+
+    def _take(self, state: ndarray) -> None:
+        self._phi[:] = state
+        # FFTW does not normalize.  The modes of φ carry the factor, so that it costs nothing.
+        self._u[:] = rfft2(state, norm="forward")
+
+    def _react(self, external_field: float) -> None:
+        self.negative = react(self._phi, self.film.local, self._shift, external_field, self._rest)
+        self._forward()
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _extrapolate(u, n, modes, sums, dt, inverse):
+    """Write the next modes into `u` and `modes`, and into `sums` what later steps need of the last ones.
+
+    All arrays hold real and imaginary parts in turn; `sums` has one row for each older level.
+    """
+    for i in range(u.size):
+        a, b = u[i], dt * n[i]
+        new = (sums[0, i] + 4 * (a + b)) * inverse[i]
+        sums[0, i] = sums[1, i] - 3 * a - 6 * b
+        sums[1, i] = sums[2, i] + 4 / 3 * a + 4 * b
+        sums[2, i] = -a / 4 - b
+        u[i] = modes[i] = new
 
 
 class ETDRK4:
     """Exponential time differencing, Runge–Kutta of order four.
 
-    The linear part is exact in Fourier space.  The scheme is that of Cox and Matthews
-    (J. Comput. Phys. 176, 430, 2002, Eqs. 26–29); its coefficients are found by the contour
-    integrals of Kassam and Trefethen (SIAM J. Sci. Comput. 26, 1214, 2005).
+    The linear part is exact in Fourier space.  The scheme is that of Cox and Matthews (J. Comput. Phys.
+    176, 430, 2002, Eqs. 26–29); its coefficients are found by the contour integrals of Kassam and
+    Trefethen (SIAM J. Sci. Comput. 26, 1214, 2005).
 
     Parameters
     ----------
     film
-        Gives `linear`, the multiplier in Fourier space, and `nonlinear(field, h)` in real space.
-    external_field
-        h(t), called at the stages of a step.
+        What is integrated.
     """
 
-    def __init__(self, film: Film, external_field: Callable[[float], float]) -> None:
-        self._film = film
-        self._h = external_field
+    def __init__(self, film: Film) -> None:
+        self.film, self.negative = film, 0
         self._coefficients = lru_cache(maxsize=8)(lambda dt: _coefficients(film.linear, dt))
 
-    def step(self, phi: Float[ndarray, "y x"], time: float, dt: float) -> Float[ndarray, "y x"]:
-        """Return the field at ``time + dt``; h must be smooth in between."""
+    def step(
+        self, state: Float[ndarray, "y x"], field: Callable[[float], float], time: float, dt: float
+    ) -> Float[ndarray, "y x"]:
+        """Return φ at ``time + dt``."""
         half, full, q, f1, f2, f3 = self._coefficients(dt)
-        h0, h1, h2 = self._h(time), self._h(time + dt / 2), self._h(time + dt)
-        start = rfft2(phi)
-        n0 = rfft2(self._film.nonlinear(phi, h0))
+        h0, h1, h2 = field(time), field(time + dt / 2), field(time + dt)
+        start, n0 = rfft2(state), self._rest(state, h0)
         relaxed = half * start
         a = relaxed + q * n0
-        na = self._nonlinear(a, h1)
-        nb = self._nonlinear(relaxed + q * na, h1)
-        nc = self._nonlinear(half * a + q * (2 * nb - n0), h2)
-        return irfft2(full * start + f1 * n0 + f2 * (na + nb) + f3 * nc, s=phi.shape)
+        na = self._rest(irfft2(a, s=state.shape), h1)
+        nb = self._rest(irfft2(relaxed + q * na, s=state.shape), h1)
+        nc = self._rest(irfft2(half * a + q * (2 * nb - n0), s=state.shape), h2)
+        phi = irfft2(full * start + f1 * n0 + f2 * (na + nb) + f3 * nc, s=state.shape)
+        self.negative = np.count_nonzero(phi < 0)
+        return phi
 
-    def _nonlinear(self, stage: ndarray, h: float) -> ndarray:
-        shape = self._film.disorder.shape
-        return rfft2(self._film.nonlinear(irfft2(stage, s=shape), h))
+    def _rest(self, phi: ndarray, external_field: float) -> ndarray:
+        rest = np.empty_like(phi)
+        react(phi, self.film.local, 0.0, external_field, rest)
+        return rfft2(rest)
 
 
 def _coefficients(linear: Float[ndarray, "y kx"], dt: float) -> tuple[ndarray, ...]:
-    # Means over a circle around L·dt replace quotients that cancel where L·dt is small.
-    z = dt * linear[..., None] + _CONTOUR
-    e = np.exp(z)
-    q = dt * np.mean((np.exp(z / 2) - 1) / z, axis=-1).real
-    f1 = dt * np.mean((-4 - z + e * (4 - 3 * z + z**2)) / z**3, axis=-1).real
-    f2 = 2 * dt * np.mean((2 + z + e * (z - 2)) / z**3, axis=-1).real
-    f3 = dt * np.mean((-4 - 3 * z - z**2 + e * (4 - z)) / z**3, axis=-1).real
-    return np.exp(dt * linear / 2), np.exp(dt * linear), q, f1, f2, f3
+    # Means over a circle around L·dt replace quotients that cancel where L·dt is small.  Waves of one
+    # length share theirs; half of the circle will do, for the other half is its mirror image.
+    distinct, place = np.unique(linear, return_inverse=True)
+    q, f1, f2, f3 = np.zeros((4, distinct.size))
+    for point in _CONTOUR:
+        z = dt * distinct + point
+        e = np.exp(z)
+        q += ((np.exp(z / 2) - 1) / z).real
+        f1 += ((-4 - z + e * (4 - 3 * z + z**2)) / z**3).real
+        f2 += 2 * ((2 + z + e * (z - 2)) / z**3).real
+        f3 += ((-4 - 3 * z - z**2 + e * (4 - z)) / z**3).real
+    means = (x[place] * (dt / _CONTOUR.size) for x in (q, f1, f2, f3))
+    return np.exp(dt * linear / 2), np.exp(dt * linear), *means
 
 
 class RK4:
     """The classical Runge–Kutta scheme, for systems with no stiff linear part (the bead)."""
 
-    def __init__(self, bead: Bead, external_field: Callable[[float], float]) -> None:
-        self._rate = bead.rate
-        self._h = external_field
+    negative = 0
 
-    def step(self, state: ndarray, time: float, dt: float) -> ndarray:
+    def __init__(self, bead: Bead) -> None:
+        self._rate = bead.rate
+
+    def step(self, state: ndarray, field: Callable[[float], float], time: float, dt: float) -> ndarray:
         """Return the state at ``time + dt``."""
-        h0, h1, h2 = self._h(time), self._h(time + dt / 2), self._h(time + dt)
+        h0, h1, h2 = field(time), field(time + dt / 2), field(time + dt)
         k1 = self._rate(state, h0)
         k2 = self._rate(state + dt / 2 * k1, h1)
         k3 = self._rate(state + dt / 2 * k2, h1)

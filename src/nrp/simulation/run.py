@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
 
@@ -11,11 +11,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.settings import BeadSettings, CampaignSettings, FilmSettings
-from nrp.simulation.integrators import ETDRK4, RK4
-from nrp.simulation.sweep import FieldSweep
+from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting
+from nrp.simulation.calibration import time_step
+from nrp.simulation.external_field import ExternalField
+from nrp.simulation.integrators import ETDRK4, RK4, SBDF4
 from nrp.systems import Bead, Film, draw_disorder
 from nrp.systems.bead import draw_start, pixel_centres
+from nrp.systems.film import block_average
 from nrp.systems.film_theory import uniform_equilibrium
 
 
@@ -29,36 +31,137 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Frames:
-    """The stored frames of a run; arrays over (frame, y, x) or (frame)."""
+class Frame:
+    """What is stored of one moment."""
 
-    time: Float[ndarray, " frame"]
-    image: Float[ndarray, "frame y x"]
-    rate: Float[ndarray, "frame y x"]
-    energy: Float[ndarray, " frame"]
-    external_field: Float[ndarray, " frame"]
-    disorder: Float[ndarray, "y x"] | None
-    onset_time: float
-    """First time at which the smallest value of a film is negative, looked at after every step;
-    nan if that never happens, as for the bead, whose images are never negative."""
+    time: float
+    external_field: float
+    energy: float
+    image: Float[ndarray, "y x"]
+    rate: Float[ndarray, "y x"]
 
 
 class NotFinite(ArithmeticError):
     """The state of a run is no longer a number; the message is one line."""
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """A system ready to be stepped, and how it is looked at."""
+class Simulation:
+    """A run, whose frames come one by one as it is iterated over; a second iteration goes on.
 
-    stepper: ETDRK4 | RK4
-    state: ndarray
-    image: Callable[[ndarray], ndarray]
-    rate: Callable[[ndarray, float], ndarray]
-    energy: Callable[[ndarray, float], float]
-    lowest: Callable[[ndarray], float]
-    time_step: float
-    disorder: ndarray | None = None
+    Parameters
+    ----------
+    campaign, run
+        What is run.
+    start
+        The state to begin with, of a film on its full grid (y, x); by default the one of the settings.
+
+    Raises
+    ------
+    InvalidSetting
+        If `start` does not have the shape of the grid, or is not finite.
+    NotFinite
+        While it runs, if the state is no longer finite.
+    """
+
+    def __init__(self, campaign: CampaignSettings, run: Run, start: ndarray | None = None) -> None:
+        system, seed = campaign.system, {"seed": campaign.seed, "sample": run.sample}
+        self.campaign, self.run = campaign, run
+        self.external_field = ExternalField.of(campaign, run.sweep_rate)
+        self.time_step, self.error = time_step(campaign, run.anisotropy)
+        self.onset_time = math.nan
+        """First time at which a point of a film is negative, looked for after every step; nan until
+        then, and always for the bead, whose images are never negative."""
+        self.disorder: ndarray | None = None
+        """λ(r) as the frames show it."""
+        self._end = campaign.end(run.sweep_rate)
+        if isinstance(system, BeadSettings):
+            self.system = Bead(system, anisotropy=run.anisotropy)
+            self._stepper, drawn = RK4(self.system), draw_start(system, **seed)
+        else:
+            disorder = draw_disorder(system, **seed)
+            self.disorder = block_average(disorder, system.coarsen)
+            self.system = Film(system, anisotropy=run.anisotropy, disorder=disorder)
+            jumps = len(self.external_field.kinks) < len(campaign.field_table)
+            self._stepper = self._film_stepper(rough=jumps or system.start == "random" or start is not None)
+            drawn = self._film_start(system)
+        self.state = drawn if start is None else start
+        """The state at the last frame, on the full grid."""
+        if self.state.shape != drawn.shape or not np.isfinite(self.state).all():
+            raise InvalidSetting(f"start = {self.state.shape}: must be finite numbers of shape {drawn.shape}")
+
+    def __iter__(self) -> Iterator[Frame]:
+        begin, frames = self.campaign.begin, self.campaign.frames
+        if isinstance(self.system, Film) and self.state.min() < 0:
+            self.onset_time = begin
+        for previous, time in pairwise((begin, *np.linspace(begin, self._end, frames).tolist())):
+            with np.errstate(over="ignore", invalid="ignore"):  # raised as NotFinite below
+                self._advance(previous, time)
+                h = self.external_field(time)
+                energy = self.system.energy(self.state, h)
+            if not math.isfinite(energy):
+                raise NotFinite(
+                    f"time_step = {self.time_step:.4g}: the run with anisotropy {self.run.anisotropy} "
+                    f"is no longer finite at t = {time:.4g}; a smaller step is needed"
+                )
+            image, rate = self.system.image(self.state), self.system.image_rate(self.state, h)
+            yield Frame(time, h, energy, image, rate)
+
+    def _advance(self, start: float, end: float) -> None:
+        """Step from one frame to the next, with no step across a kink of h."""
+        kinks = (kink for kink in self.external_field.kinks if start < kink < end)
+        for left, right in pairwise((start, *kinks, end)):
+            # Rounding keeps equal intervals equal, so that they share their coefficients.
+            length, field = round(right - left, 10), self.external_field.piece(left)
+            steps = math.ceil(length / self.time_step - 1e-9)
+            for i in range(steps):
+                dt = length / steps
+                self.state = self._stepper.step(self.state, field, left + i * dt, dt)
+                if self._stepper.negative and math.isnan(self.onset_time):
+                    self.onset_time = self._crossing(left + (i + 1) * dt, dt)
+
+    def _crossing(self, time: float, dt: float) -> float:
+        """Return when the lowest point passed zero, by a straight line from the step that found it so."""
+        place = np.unravel_index(self.state.argmin(), self.state.shape)
+        slope = self.system.rate(self.state, self.external_field(time))[place]
+        return time - float(np.clip(self.state[place] / slope, 0, dt)) if slope < 0 else time
+
+    def _film_stepper(self, *, rough: bool) -> SBDF4 | ETDRK4:
+        if self.campaign.scheme == "etdrk4":
+            return ETDRK4(self.system)
+        return SBDF4(self.system, settle=4.0, substeps=8) if rough else SBDF4(self.system)
+
+    def _film_start(self, system: FilmSettings) -> ndarray:
+        campaign, run = self.campaign, self.run
+        draws = np.random.default_rng([campaign.seed, run.sample, 1])
+        noise = system.noise * draws.normal(size=system.shape)
+        if system.start == "uniform":
+            return system.start_level + noise
+        if system.start == "random":
+            return system.start_level * draws.uniform(-1, 1, size=system.shape) + noise
+        h = self.external_field(campaign.begin)
+        return math.copysign(uniform_equilibrium(abs(h), run.anisotropy, system), h) + noise
+
+
+@dataclass(frozen=True)
+class Frames:
+    """All frames of a run; arrays over (frame, y, x) or (frame)."""
+
+    time: Float[ndarray, " frame"]
+    external_field: Float[ndarray, " frame"]
+    energy: Float[ndarray, " frame"]
+    image: Float[ndarray, "frame y x"]
+    rate: Float[ndarray, "frame y x"]
+    disorder: Float[ndarray, "y x"] | None
+    onset_time: float
+    final_state: ndarray
+
+
+def simulate_run(campaign: CampaignSettings, run: Run, start: ndarray | None = None) -> Frames:
+    """Integrate one run and return its frames; parameters and errors are those of `Simulation`."""
+    simulation = Simulation(campaign, run, start)
+    columns = zip(*(vars(frame).values() for frame in simulation), strict=True)
+    arrays = [np.array(column) for column in columns]
+    return Frames(*arrays, simulation.disorder, simulation.onset_time, np.array(simulation.state))
 
 
 def runs_of(campaign: CampaignSettings) -> list[Run]:
@@ -66,114 +169,18 @@ def runs_of(campaign: CampaignSettings) -> list[Run]:
     return [Run(*choice) for choice in product(campaign.sweep_rate, campaign.sample, campaign.anisotropy)]
 
 
-def frame_shape(system: FilmSettings | BeadSettings) -> tuple[int, int]:
-    """Return (y, x) of a stored frame."""
+def frame_axes(
+    system: FilmSettings | BeadSettings,
+) -> tuple[Float[ndarray, " y"], Float[ndarray, " x"]]:
+    """Return the coordinates (y, x) of the pixels of a frame."""
     if isinstance(system, BeadSettings):
-        return system.pixels, system.pixels
-    side = system.points // system.coarsen
-    return side, side
+        return pixel_centres(system), pixel_centres(system)
+    ny, nx = (points // system.coarsen for points in system.shape)
+    pixel = system.dx * system.coarsen
+    return (np.arange(ny) + 0.5) * pixel, (np.arange(nx) + 0.5) * pixel
 
 
-def frame_axis(system: FilmSettings | BeadSettings) -> Float[ndarray, " x"]:
-    """Return the coordinate of the stored pixels along either side."""
-    if isinstance(system, BeadSettings):
-        return pixel_centres(system)
-    side, pixel = frame_shape(system)[0], system.dx * system.coarsen
-    return (np.arange(side) + 0.5) * pixel
-
-
-def default_time_step(anisotropy: float) -> float:
-    """Return the largest step used at an anisotropy: 1/α², and 0.25 at most.
-
-    With it the ETDRK4 scheme stays near 10⁻³ relative error at the end of the paper's sweep
-    where single trajectories converge at all.
-    """
-    return min(0.25, 1 / anisotropy**2)
-
-
-def block_average(field: Float[ndarray, "fine_y fine_x"], factor: int) -> Float[ndarray, "y x"]:
-    """Return the means over blocks of ``factor × factor`` points."""
-    ny, nx = field.shape
-    return field.reshape(ny // factor, factor, nx // factor, factor).mean(axis=(1, 3))
-
-
-def simulate_run(campaign: CampaignSettings, run: Run) -> Frames:
-    """Integrate one run and return its frames.
-
-    Raises
-    ------
-    NotFinite
-        If the state is no longer finite; the time step was too long.
-    """
-    sweep = FieldSweep(campaign.field_init, run.sweep_rate)
-    problem = _problem(campaign, run, sweep)
-    times = np.linspace(0, campaign.end(run.sweep_rate), campaign.frames)
-    state = problem.state
-    onset = 0.0 if problem.lowest(state) < 0 else math.nan
-    images, rates, energies = [], [], []
-    for previous, time in pairwise((0.0, *times)):
-        with np.errstate(over="ignore", invalid="ignore"):  # raised as NotFinite below
-            for start, dt, steps in _segments(previous, time, sweep.zero_time, problem.time_step):
-                for i in range(steps):
-                    state = problem.stepper.step(state, start + i * dt, dt)
-                    if math.isnan(onset) and problem.lowest(state) < 0:
-                        onset = start + (i + 1) * dt
-            energies.append(problem.energy(state, sweep(time)))
-        if not math.isfinite(energies[-1]):
-            raise NotFinite(
-                f"time_step = {problem.time_step:.4g}: the run with anisotropy {run.anisotropy} is "
-                f"no longer finite at t = {time:.4g}; a smaller step is needed"
-            )
-        images.append(problem.image(state))
-        rates.append(problem.rate(state, sweep(time)))
-    return Frames(
-        time=times,
-        image=np.array(images),
-        rate=np.array(rates),
-        energy=np.array(energies),
-        external_field=np.array([sweep(time) for time in times]),
-        disorder=problem.disorder,
-        onset_time=onset,
-    )
-
-
-def _segments(start: float, end: float, kink: float, time_step: float):
-    """Yield (start, dt, steps) from one frame to the next, with no step across the kink of h."""
-    edges = [start, kink, end] if start < kink < end else [start, end]
-    for left, right in pairwise(edges):
-        # Rounding keeps equal intervals equal, so that they share their coefficients.
-        length = round(right - left, 10)
-        if length > 0:
-            steps = math.ceil(length / time_step - 1e-9)
-            yield left, length / steps, steps
-
-
-def _problem(campaign: CampaignSettings, run: Run, sweep: FieldSweep) -> _Problem:
-    system = campaign.system
-    time_step = campaign.time_step or default_time_step(run.anisotropy)
-    seed = {"seed": campaign.seed, "sample": run.sample}
-    if isinstance(system, BeadSettings):
-        bead = Bead(system, anisotropy=run.anisotropy)
-        return _Problem(
-            stepper=RK4(bead, sweep),
-            state=draw_start(system, **seed),
-            image=bead.image,
-            rate=lambda position, h: bead.image_rate(position, bead.rate(position, h)),
-            energy=bead.energy,
-            lowest=lambda position: 0.0,  # no image of it is negative
-            time_step=time_step,
-        )
-    disorder = draw_disorder(system, **seed)
-    film = Film(system, anisotropy=run.anisotropy, disorder=disorder)
-    saturated = uniform_equilibrium(campaign.field_init, run.anisotropy, system)
-    noise = np.random.default_rng([campaign.seed, run.sample, 1]).normal(size=disorder.shape)
-    return _Problem(
-        stepper=ETDRK4(film, sweep),
-        state=saturated + system.noise * noise,
-        image=lambda phi: block_average(phi, system.coarsen),
-        rate=lambda phi, h: block_average(film.rate(phi, h), system.coarsen),
-        energy=film.energy,
-        lowest=np.min,
-        time_step=time_step,
-        disorder=block_average(disorder, system.coarsen),
-    )
+def memory_of(system: FilmSettings | BeadSettings) -> int:
+    """Return about how many bytes a run takes: thirty numbers for each point."""
+    points = 1 if isinstance(system, BeadSettings) else math.prod(system.shape)
+    return 240 * points

@@ -45,10 +45,14 @@ class Bead:
         x, y = self._axis[None, :] - position[0], self._axis[:, None] - position[1]
         return np.exp(-(x * x + y * y) / (2 * self.settings.bead_width**2))
 
-    def image_rate(
+    def image_rate(self, position: Float[ndarray, " 2"], external_field: float) -> Float[ndarray, "y x"]:
+        """Return the time derivative of the picture."""
+        return self.image_motion(position, self.rate(position, external_field))
+
+    def image_motion(
         self, position: Float[ndarray, " 2"], velocity: Float[ndarray, " 2"]
     ) -> Float[ndarray, "y x"]:
-        """Return the time derivative of the picture, by the chain rule."""
+        """Return how the picture changes at a velocity, by the chain rule."""
         x, y = self._axis[None, :] - position[0], self._axis[:, None] - position[1]
         motion = (x * velocity[0] + y * velocity[1]) / self.settings.bead_width**2
         return motion * self.image(position)

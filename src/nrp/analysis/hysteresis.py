@@ -1,0 +1,37 @@
+"""Hysteresis: the mean magnetization along a loop of the external field."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from nrp.analysis.result import Result, row
+from nrp.store import Step
+
+HYSTERESIS = Step("hysteresis", 1)
+
+
+def hysteresis(loops: xr.Dataset) -> Result:
+    """Return what loops of the field, from saturation down and up again, lose and keep.
+
+    Rows per anisotropy and, as the case, sweep rate: ``remanence`` (mean magnetization at h = 0 on the way
+    down), ``coercive_field`` (−h where it vanishes then) and ``loop_area`` (∮ h dm, the energy per area
+    that a loop turns into heat).  Arrays over (run, frame): ``external_field`` and ``magnetization``.
+    """
+    h, mean = loops.external_field.values, loops.magnetization.mean(("y", "x")).values.astype(float)
+    rows = []
+    for run, field, m in zip(range(len(h)), h, mean, strict=True):
+        down = slice(None, field.argmin() + 1)
+        values = {
+            "remanence": np.interp(0.0, -field[down], m[down]),
+            "coercive_field": -np.interp(0.0, -m[down], field[down]),
+            "loop_area": np.trapezoid(field, m),
+        }
+        common = {
+            "case": f"v = {float(loops.sweep_rate[run]):g}",
+            "anisotropy": float(loops.anisotropy[run]),
+            "analysis": "hysteresis",
+            "system": "film",
+        }
+        rows += [row(metric, value, **common) for metric, value in values.items()]
+    return Result.of(rows, external_field=h, magnetization=mean)

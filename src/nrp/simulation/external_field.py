@@ -1,0 +1,63 @@
+"""The external field h(t) of a run."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import cached_property
+
+from nrp.settings import CampaignSettings
+
+
+class ExternalField:
+    """h(t), straight between knots ``(time, h)`` and constant before and after them.
+
+    Two knots at one time are a jump, after which the later one holds.
+
+    Parameters
+    ----------
+    *knots
+        In the order of time.
+    """
+
+    def __init__(self, *knots: tuple[float, float]) -> None:
+        self._knots = knots
+        self.kinks = tuple(sorted({time for time, _ in knots}))
+        """The times at which h may have a kink or a jump."""
+
+    @classmethod
+    def of(cls, campaign: CampaignSettings, sweep_rate: float) -> ExternalField:
+        """Return the field of a run: its table, or a sweep, there and back for a loop."""
+        if campaign.field_table:
+            return cls(*campaign.field_table)
+        first, last = campaign.field_init, campaign.field_final
+        if sweep_rate == 0:
+            return cls((0.0, first))
+        turn = campaign.sweep_time(sweep_rate)
+        back = [(2 * turn, first)] if campaign.field_loop else []
+        return cls((0.0, first), (turn, last), *back)
+
+    def __call__(self, time: float) -> float:
+        """Return h at a time, from the right at a jump."""
+        return self.piece(time)(time)
+
+    def slope(self, time: float) -> float:
+        """Return dh/dt at a time, from the right."""
+        piece = self.piece(time)
+        return piece(time + 1) - piece(time)
+
+    def piece(self, time: float) -> Callable[[float], float]:
+        """Return the straight line that h follows from a time to the next kink."""
+        return self._pieces[bisect_right(self._knots, time, key=lambda knot: knot[0])]
+
+    @cached_property
+    def _pieces(self) -> list[Callable[[float], float]]:
+        (_, first), (_, last) = self._knots[0], self._knots[-1]
+        between = [_line(*pair) for pair in zip(self._knots, self._knots[1:], strict=False)]
+        return [lambda _: first, *between, lambda _: last]
+
+
+def _line(left: tuple[float, float], right: tuple[float, float]) -> Callable[[float], float]:
+    (start, value), (end, final) = left, right
+    slope = (final - value) / (end - start) if end > start else 0.0
+    return lambda time: value + slope * (time - start)
