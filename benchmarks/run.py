@@ -8,10 +8,10 @@ replaces the one that chapter 02 shows (``published/solver_benchmark``).
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -31,6 +31,7 @@ from nrp.analysis.result import Result, row
 from nrp.settings import CampaignSettings, FilmSettings, profile
 from nrp.simulation import SBDF4, Run, Simulation
 from nrp.simulation.calibration import time_step
+from nrp.store import PROVENANCE
 from nrp.systems import Film, draw_disorder
 
 TARGET = Path(__file__).parents[1] / "published" / "solver_benchmark"
@@ -67,13 +68,15 @@ def main() -> None:
         rows += _single(anisotropy, options.rounds)
     rows += _batch(max(2, options.rounds // 2))
     rows += [entry for points in (64, 128, 256, 512, 1024) for entry in _steady(points)]
-    rows += [row("added_memory", _memory(), case="one run, 1024²", system=OURS)]
+    rows += [row("added_memory", _memory(), case="1024²", system=OURS)]
     for entry in rows:
         entry["analysis"] = "benchmark"
     if options.save:
         TARGET.mkdir(parents=True, exist_ok=True)
         Result.of(rows).save(TARGET)
-        (TARGET / "provenance.json").write_text(json.dumps(machine | {"command": "make bench"}, indent=1))
+        key = hashlib.sha256((TARGET / "table.json").read_bytes()).hexdigest()[:16]
+        record = {"key": key, "command": "make bench, python benchmarks/run.py --save", **machine}
+        (TARGET / PROVENANCE).write_text(json.dumps(record, indent=1) + "\n")
         print(f"stored in {TARGET}")
     return None
 
@@ -102,7 +105,7 @@ def _single(anisotropy: float, rounds: int) -> list[dict]:
             if error <= TOLERANCE:
                 ready[name], chosen[name] = call, (dt, error)
                 break
-    return _compare(ready, chosen, rounds, case="one run", anisotropy=anisotropy)
+    return _compare(ready, chosen, rounds, case=f"one run, α = {anisotropy:g}")
 
 
 def _batch(rounds: int) -> list[dict]:
@@ -137,6 +140,7 @@ def _compare(solvers: dict, chosen: dict, rounds: int, **columns: object) -> lis
     times: dict[str, list[float]] = {name: [] for name in solvers}
     for _ in range(rounds):
         for name, call in solvers.items():
+            time.sleep(0.5)  # until the threads of the last one sleep
             start = time.perf_counter()
             call()
             times[name].append(time.perf_counter() - start)
@@ -213,9 +217,15 @@ def _memory() -> float:
 def _memory_child() -> None:
     small = CampaignSettings(system=FilmSettings(box=8), frames=2, duration=3)
     _final(small, Run(0.01, 0, 2.0))  # compiles
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak()
     _final(small.replace(system=FilmSettings(box=512), frames=3), Run(0.01, 0, 2.0))
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3)
+    print(_peak() - before)
+
+
+def _peak() -> float:
+    """Return the largest memory that this process has had, in megabytes (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
 
 
 def _processor() -> str:

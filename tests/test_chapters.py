@@ -170,12 +170,16 @@ def test_changed_text_parameter_or_source_is_executed_again(root, run, monkeypat
     assert len(seen) == 4
 
 
-def test_source_digest_sees_every_python_file(tmp_path):
+def test_source_digest_sees_code_and_data_of_the_package(tmp_path):
     (tmp_path / "part").mkdir()
     (tmp_path / "part" / "module.py").write_text("x = 1\n")
     first = source_digest(tmp_path)
-    (tmp_path / "notes.txt").write_text("not code")
+    (tmp_path / "part" / "module.pyc").write_bytes(b"compiled")
     assert source_digest(tmp_path) == first
+    for name in ("calibration.json", "wisdom.txt"):
+        (tmp_path / name).write_text("1")
+        assert source_digest(tmp_path) != first
+        (tmp_path / name).unlink()
     (tmp_path / "part" / "module.py").write_text("x = 2\n")
     assert source_digest(tmp_path) != first
     (tmp_path / "part" / "module.py").rename(tmp_path / "module.py")

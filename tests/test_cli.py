@@ -39,6 +39,43 @@ def test_simulate_train_evaluate(tmp_path, capsys):
     }
 
 
+def test_a_loop_of_the_field_and_a_run_that_goes_on_from_its_end(tmp_path):
+    loop, rest = tmp_path / "loop.zarr", tmp_path / "rest.zarr"
+    options = ["--alpha", "2", "--box", "8", "12", "--workers", "1"]
+    sweep = ["--sweep-rate", "0.1", "--field-final", "-1.5", "--loop", "--every", "3"]
+    assert main(["simulate", *options, *sweep, "--scheme", "etdrk4", "--out", str(loop)]) == 0
+    held = ["--sweep-rate", "0", "--duration", "4", "--every", "1", "--tolerance", "0.01"]
+    assert main(["simulate", *options, *held, "--continue", str(loop), "--out", str(rest)]) == 0
+    first, second = (xr.open_zarr(path).compute() for path in (loop, rest))
+    assert first.external_field.values[0, [0, 10, 20]] == pytest.approx([1.5, -1.5, 1.5])
+    assert first.scheme == "etdrk4"
+    assert second.time.values[0].tolist() == [60, 61, 62, 63, 64]
+    assert (second.external_field == 1.5).all()
+    assert (second.magnetization[0, 0] == first.magnetization[0, -1]).all()
+    assert float(second.time_step[0]) > 0.2
+
+
+def test_a_table_of_the_field(tmp_path):
+    (tmp_path / "field.csv").write_text("0,1.5\n5,1.5\n5,0.5\n12,0\n")
+    out = tmp_path / "table.zarr"
+    options = [
+        "--alpha",
+        "2",
+        "--box",
+        "8",
+        "--field-table",
+        "field.csv",
+        "--every",
+        "1",
+        "--start",
+        "uniform",
+    ]
+    assert main(["simulate", *options, "--start-level", "0.2", "--noise", "0.01", "--out", str(out)]) == 0
+    data = xr.open_zarr(out).compute()
+    assert data.external_field.values[0, [0, 4, 5, 12]] == pytest.approx([1.5, 1.5, 0.5, 0])
+    assert float(data.magnetization[0, 0].mean()) == pytest.approx(0.2, abs=0.01)
+
+
 def test_the_same_command_computes_once(capsys, runs):
     main(["simulate", "--alpha", "2", *SMALL])
     first = capsys.readouterr()
@@ -63,7 +100,7 @@ def test_the_same_command_computes_once(capsys, runs):
         ("simulate --dx -0.5", "dx = -0.5: input should be greater than 0"),
         ("simulate --box 64 60.25", "dx = 0.5: must divide box = 60.25 into at least 4 whole points"),
         ("simulate --box 16000", "box = (16000.0, 16000.0): a run takes 2.5e+02 GB, and there are"),
-        ("simulate --memory 0.05", "box = (64.0, 64.0): a run takes 0.07 GB, and there are 0.05"),
+        ("simulate --memory 0.05", "box = (64.0, 64.0): a run takes 0.071 GB, and there are 0.05"),
         ("simulate --memory 0", "memory = 0.0: must be greater than 0"),
         (
             "simulate --field-table falling.csv",

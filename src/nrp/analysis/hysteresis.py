@@ -16,7 +16,8 @@ def hysteresis(loops: xr.Dataset) -> Result:
 
     Rows per anisotropy and, as the case, sweep rate: ``remanence`` (mean magnetization at h = 0 on the way
     down), ``coercive_field`` (−h where it vanishes then) and ``loop_area`` (∮ h dm, the energy per area
-    that a loop turns into heat).  Arrays over (run, frame): ``external_field`` and ``magnetization``.
+    that a loop turns into heat).  Arrays: ``external_field`` and ``magnetization`` over (run, frame), and
+    ``anisotropy`` and ``sweep_rate`` over run.
     """
     h, mean = loops.external_field.values, loops.magnetization.mean(("y", "x")).values.astype(float)
     rows = []
@@ -34,4 +35,5 @@ def hysteresis(loops: xr.Dataset) -> Result:
             "system": "film",
         }
         rows += [row(metric, value, **common) for metric, value in values.items()]
-    return Result.of(rows, external_field=h, magnetization=mean)
+    names = {name: loops[name].values for name in ("anisotropy", "sweep_rate")}
+    return Result.of(rows, external_field=h, magnetization=mean, **names)

@@ -30,7 +30,7 @@ _SMALL = CampaignSettings(
 )
 
 
-def solver_checks(*, box: float, anisotropies: tuple[float, ...], samples: int) -> Result:
+def solver_checks(*, box: float, anisotropy: tuple[float, ...], samples: int) -> Result:
     """Return how far the solver is from the closed forms, its order, and what resolution changes.
 
     Rows: ``growth_rate_error`` (largest difference of rates), ``uniform_mode_error``,
@@ -43,7 +43,7 @@ def solver_checks(*, box: float, anisotropies: tuple[float, ...], samples: int) 
 
     Parameters
     ----------
-    box, anisotropies, samples
+    box, anisotropy, samples
         Of the comparisons of whole sweeps, the part that takes time.
     """
     waves, measured, theory = _growth()
@@ -58,7 +58,7 @@ def solver_checks(*, box: float, anisotropies: tuple[float, ...], samples: int) 
         row("dissipation_error", np.max(np.abs(change - balance)) / np.max(np.abs(change))),
         *(row("convergence_order", order, case=case) for case, order in zip(SCHEMES, orders, strict=True)),
     ]
-    for alpha in anisotropies:
+    for alpha in anisotropy:
         rows += _sweeps(alpha, box, samples)
     common = {"analysis": "solver", "system": "film"}
     curves = {"wavenumber": waves, "growth_measured": measured, "growth_theory": theory, "step": steps}

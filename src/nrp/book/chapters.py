@@ -24,6 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from nrp import __version__, settings
+from nrp.book.study import PUBLISHED
 from nrp.settings import InvalidSetting
 from nrp.store import Store
 
@@ -56,12 +57,13 @@ def chapter_names(root: Path | str) -> list[str]:
     ]
 
 
-def source_digest(folder: Path = PACKAGE) -> str:
-    """Return a hash of all Python files of the package: 16 hexadecimal digits of a SHA-256."""
+def source_digest(*folders: Path) -> str:
+    """Return a hash of all that chapters read, the package and `published`: 16 digits of a SHA-256."""
     total = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        total.update(f"{path.relative_to(folder).as_posix()}\n".encode())
-        total.update(hashlib.sha256(path.read_bytes()).digest())
+    for folder in folders or (PACKAGE, PUBLISHED):
+        for path in sorted(p for kind in ("py", "json", "txt", "npz") for p in folder.rglob(f"*.{kind}")):
+            total.update(f"{path.relative_to(folder).as_posix()}\n".encode())
+            total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]
 
 

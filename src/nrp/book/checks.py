@@ -33,7 +33,15 @@ BOUNDS: dict[str, Bound] = {
     "stripe energy": Bound("solver", "stripe_energy_error", (0, 5e-3)),
     "wall energy": Bound("solver", "wall_energy_error", (0, 1e-4)),
     "energy balance": Bound("solver", "dissipation_error", (0, 5e-3)),
-    "order of the scheme": Bound("solver", "convergence_order", (3.5, 4.5)),
+    "order of the scheme": Bound("solver", "convergence_order", (3.5, 4.5), where={"case": "sbdf4"}),
+    "order of the other": Bound("solver", "convergence_order", (3.5, 4.5), where={"case": "etdrk4"}),
+    "both schemes agree": Bound("solver", "scheme_difference", (0, 5e-3), where={"anisotropy": 2.0}),
+    "a coarse grid differs": Bound(
+        "solver", "resolution_difference", (0.2, 2), where={"anisotropy": 4.0, "case": "dx = 1, t = 300"}
+    ),
+    "a wide loop at high anisotropy": Bound(
+        "hysteresis", "remanence", (0.1, 1), where={"anisotropy": 4.0, "case": "v = 0.04"}
+    ),
     "wells of the bead": Bound("landscape", "minimum_position_error", (0, 0.15)),
     "shape of the bead's landscape": Bound("landscape", "energy_r2", (0.75, 1), (0.05, 1)),
     "labyrinth at low anisotropy": _domains(1.0, (1, 15), (1, 2.5)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,9 @@ from nrp.reduction.training import LOG, TRAIN
 from nrp.settings import InvalidSetting, ModelSettings, Settings, profile
 from nrp.simulation import SIMULATE, open_dataset, simulate
 from nrp.store import PROVENANCE, Step, Store, content_key
+
+PUBLISHED = Path(__file__).resolve().parents[3] / "published"
+"""Results that are too costly, or too much bound to a machine, to be computed live."""
 
 
 class _Options(Settings):
@@ -94,9 +98,19 @@ class Study:
         """Names of all analyses."""
         return tuple(self._analyses)
 
+    def published(self, name: str) -> tuple[Result, dict]:
+        """Return a result that lies in the repository, and its provenance."""
+        self._known(name, tuple(path.name for path in PUBLISHED.iterdir()))
+        provenance = json.loads((PUBLISHED / name / PROVENANCE).read_text())
+        return Result.load(PUBLISHED / name, key=provenance["key"]), provenance
+
     def stored_rows(self) -> list[dict]:
-        """Return every row of every result of this profile that is in the store now."""
-        rows: list[dict] = []
+        """Return every row of the published results and of those of this profile that are stored."""
+        rows = [
+            row
+            for path in PUBLISHED.iterdir()
+            for row in self.published(path.name)[0].table.to_dict("records")
+        ]
         for name, (step, settings, inputs, _) in self._analyses.items():
             key = content_key(step, settings, tuple(self._key(entry) for entry in inputs))
             if (self.store.folder(step, key) / PROVENANCE).is_file():
@@ -139,7 +153,7 @@ class Study:
         solver = {
             "box": self.profile.solver_box,
             "samples": self.profile.solver_samples,
-            "anisotropies": (1.0, 2.0, 4.0),
+            "anisotropy": (1.0, 2.0, 4.0),
         }
         return {
             "solver": (SOLVER, _Options(**solver), (), lambda: solver_checks(**solver)),

@@ -20,8 +20,9 @@ from numba import njit
 from numpy import ndarray
 from scipy.fft import irfft2, rfft2
 
+from nrp.settings import FilmSettings
 from nrp.systems import Bead, Film
-from nrp.systems.film import react
+from nrp.systems.film import dispersion, react, wavenumbers
 
 # Plans that every process measured for itself would differ, and so would the roundings.  These were
 # measured once (``benchmarks/calibrate.py --plans``); other shapes of the grid get estimated plans.
@@ -43,7 +44,7 @@ class SBDF4:
     S damps the fast modes and leaves the order as it is.
 
     A step that goes on from the last one uses its history.  Any other begins anew: a time `settle`, and
-    three more steps, are covered by `ETDRK4` in `substeps` parts a step.
+    three more steps, are covered by `ETDRK4`, each in `substeps` parts.
 
     Parameters
     ----------
@@ -52,24 +53,24 @@ class SBDF4:
     shift
         S; by default α.
     settle, substeps
-        How long a start takes, and how finely.  A state that is rough from point to point needs about one
-        unit of time until the old modes that the formula looks back to are smooth.
+        How long a start takes, and how finely.  The error of `ETDRK4` is the smaller one at equal steps, so
+        one part will do where all is smooth.  After a jump, or from a state that is rough from point to
+        point, the formula needs some units of time until what it looks back to is smooth again.
     """
 
     def __init__(
-        self, film: Film, *, shift: float | None = None, settle: float = 0.0, substeps: int = 2
+        self, film: Film, *, shift: float | None = None, settle: float = 0.0, substeps: int = 1
     ) -> None:
         self.film, self.negative = film, 0
         self._shift = film.anisotropy if shift is None else shift
         self._settle, self._substeps, self._starter = settle, substeps, ETDRK4(film)
         real, spectral = film.local.shape, film.linear.shape
         self._phi, self._rest = (pyfftw.empty_aligned(real, "float64") for _ in range(2))
-        self._modes, self._n, self._u = (pyfftw.empty_aligned(spectral, "complex128") for _ in range(3))
-        self._flat = [array.view(float).ravel() for array in (self._u, self._n, self._modes)]
-        self._sums = np.zeros((3, 2 * self._u.size))
+        spectra = pyfftw.zeros_aligned((6, *spectral), "complex128")
+        self._spectra, self._u = spectra.view(float).reshape(6, -1), spectra[2]
         plan = {"axes": (0, 1), "flags": ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")}
-        self._forward = pyfftw.FFTW(self._rest, self._n, **plan).execute
-        self._backward = pyfftw.FFTW(self._modes, self._phi, direction="FFTW_BACKWARD", **plan).execute
+        self._forward = pyfftw.FFTW(self._rest, spectra[1], **plan).execute
+        self._backward = pyfftw.FFTW(spectra[0], self._phi, direction="FFTW_BACKWARD", **plan).execute
         self._state = self._phi.view()
         self._state.flags.writeable = False
 
@@ -79,7 +80,7 @@ class SBDF4:
         """Return φ at ``time + dt``, in an array that the next step overwrites."""
         if not self._goes_on(state, field, time, dt):
             self._begin(state, field, time, dt)
-        _extrapolate(*self._flat, self._sums, dt / state.size, self._inverse)
+        _extrapolate(self._spectra, dt / state.size, self._inverse)
         if self._start_steps > 0:
             part = dt / self._substeps
             for i in range(self._substeps):
@@ -114,18 +115,18 @@ class SBDF4:
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _extrapolate(u, n, modes, sums, dt, inverse):
-    """Write the next modes into `u` and `modes`, and into `sums` what later steps need of the last ones.
+def _extrapolate(s, dt, inverse):
+    """Find the next modes u, and the sums that later steps will need of the older levels.
 
-    All arrays hold real and imaginary parts in turn; `sums` has one row for each older level.
+    The rows of `s` hold real and imaginary parts in turn: a copy of u to be transformed, N, u, three sums.
     """
-    for i in range(u.size):
-        a, b = u[i], dt * n[i]
-        new = (sums[0, i] + 4 * (a + b)) * inverse[i]
-        sums[0, i] = sums[1, i] - 3 * a - 6 * b
-        sums[1, i] = sums[2, i] + 4 / 3 * a + 4 * b
-        sums[2, i] = -a / 4 - b
-        u[i] = modes[i] = new
+    for i in range(inverse.size):
+        u, n = s[2, i], dt * s[1, i]
+        new = (s[3, i] + 4 * (u + n)) * inverse[i]
+        s[3, i] = s[4, i] - 3 * u - 6 * n
+        s[4, i] = s[5, i] + 4 / 3 * u + 4 * n
+        s[5, i] = -u / 4 - n
+        s[2, i] = s[0, i] = new
 
 
 class ETDRK4:
@@ -143,13 +144,12 @@ class ETDRK4:
 
     def __init__(self, film: Film) -> None:
         self.film, self.negative = film, 0
-        self._coefficients = lru_cache(maxsize=8)(lambda dt: _coefficients(film.linear, dt))
 
     def step(
         self, state: Float[ndarray, "y x"], field: Callable[[float], float], time: float, dt: float
     ) -> Float[ndarray, "y x"]:
         """Return φ at ``time + dt``."""
-        half, full, q, f1, f2, f3 = self._coefficients(dt)
+        half, full, q, f1, f2, f3 = _coefficients(self.film.settings, dt)
         h0, h1, h2 = field(time), field(time + dt / 2), field(time + dt)
         start, n0 = rfft2(state), self._rest(state, h0)
         relaxed = half * start
@@ -167,7 +167,9 @@ class ETDRK4:
         return rfft2(rest)
 
 
-def _coefficients(linear: Float[ndarray, "y kx"], dt: float) -> tuple[ndarray, ...]:
+@lru_cache(maxsize=2)
+def _coefficients(settings: FilmSettings, dt: float) -> tuple[ndarray, ...]:
+    linear = -dispersion(wavenumbers(settings.shape, settings.dx), settings)
     # Means over a circle around L·dt replace quotients that cancel where L·dt is small.  Waves of one
     # length share theirs; half of the circle will do, for the other half is its mirror image.
     distinct, place = np.unique(linear, return_inverse=True)

@@ -113,10 +113,10 @@ class Simulation:
             # Rounding keeps equal intervals equal, so that they share their coefficients.
             length, field = round(right - left, 10), self.external_field.piece(left)
             steps = math.ceil(length / self.time_step - 1e-9)
+            stepper, dt = self._stepper, length / max(steps, 1)
             for i in range(steps):
-                dt = length / steps
-                self.state = self._stepper.step(self.state, field, left + i * dt, dt)
-                if self._stepper.negative and math.isnan(self.onset_time):
+                self.state = stepper.step(self.state, field, left + i * dt, dt)
+                if stepper.negative and math.isnan(self.onset_time):
                     self.onset_time = self._crossing(left + (i + 1) * dt, dt)
 
     def _crossing(self, time: float, dt: float) -> float:
