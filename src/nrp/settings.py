@@ -299,9 +299,7 @@ def _book() -> Profile:
 
 def _mini() -> Profile:
     film = FilmSettings(box=16, dx=0.5, coarsen=1)
-    films = CampaignSettings(
-        system=film, anisotropy=_steps(1, 4, 0.25), sweep_rate=(0.02,), frames=31, time_step=0.25
-    )
+    films = CampaignSettings(system=film, anisotropy=_steps(1, 4, 0.25), sweep_rate=(0.02,), frames=31)
     return Profile(
         name="mini",
         films=films,
