@@ -24,7 +24,7 @@ from nrp.systems.film_theory import (
 )
 
 SOLVER = Step("solver", 2)
-SCHEMES = ("sbdf4", "etdrk4")
+SCHEMES, SPACINGS = ("sbdf4", "etdrk4"), (1.0, 0.5, 0.25)
 _SMALL = CampaignSettings(
     system=FilmSettings(box=16, coarsen=1), field_init=0.5, sweep_rate=(0.05,), frames=2
 )
@@ -39,7 +39,7 @@ def solver_checks(*, box: float, anisotropy: tuple[float, ...], samples: int) ->
     against step), ``scheme_difference`` of the final states of both schemes with their own steps,
     ``resolution_difference`` at a fixed medium between dx and dx/2 through the sweep, both relative rms,
     and ``negative_domains`` of the final states by dx, a mean over samples.
-    Arrays hold the curves behind them.
+    Arrays hold the curves behind them, and a final state by dx at the last anisotropy.
 
     Parameters
     ----------
@@ -59,11 +59,13 @@ def solver_checks(*, box: float, anisotropy: tuple[float, ...], samples: int) ->
         *(row("convergence_order", order, case=case) for case, order in zip(SCHEMES, orders, strict=True)),
     ]
     for alpha in anisotropy:
-        rows += _sweeps(alpha, box, samples)
+        runs = {dx: [_images(alpha, box, dx, sample=i) for i in range(samples)] for dx in SPACINGS}
+        rows += _sweeps(alpha, box, runs)
     common = {"analysis": "solver", "system": "film"}
     curves = {"wavenumber": waves, "growth_measured": measured, "growth_theory": theory, "step": steps}
     curves |= {"time": times, "energy_change": change, "energy_balance": balance}
     curves |= {f"{scheme}_error": values for scheme, values in errors.items()}
+    curves |= {f"final_{dx:g}": runs[dx][0][-1] for dx in SPACINGS}
     return Result.of([entry | common for entry in rows], **curves)
 
 
@@ -142,24 +144,25 @@ def _dissipation(dt: float = 0.02) -> tuple[ndarray, ndarray, ndarray]:
     return frames.time[1:-1][smooth], change[smooth], balance[1:-1][smooth]
 
 
-def _sweeps(alpha: float, box: float, samples: int) -> Iterator[dict]:
-    """Yield what the scheme and the grid change in whole sweeps of one medium."""
-    spacings, common = (1.0, 0.5, 0.25), {"anisotropy": alpha}
+def _images(alpha: float, box: float, dx: float, *, sample: int = 0, scheme: str = "sbdf4") -> ndarray:
+    """Return frames of the paper's sweep, averaged to one pixel per unit of length."""
+    film = FilmSettings(box=box, dx=dx, coarsen=round(1 / dx))
+    campaign = CampaignSettings(system=film, frames=5, scheme=scheme)
+    return simulate_run(campaign, Run(0.01, sample, alpha)).image
 
-    def images(dx: float, sample: int = 0, scheme: str = "sbdf4") -> ndarray:
-        film = FilmSettings(box=box, dx=dx, coarsen=round(1 / dx))
-        campaign = CampaignSettings(system=film, frames=5, scheme=scheme)
-        return simulate_run(campaign, Run(0.01, sample, alpha)).image
+
+def _sweeps(alpha: float, box: float, runs: dict[float, list[ndarray]]) -> Iterator[dict]:
+    """Yield what the scheme and the grid change in whole sweeps of one medium."""
 
     def difference(one: ndarray, other: ndarray) -> float:
         return float(np.linalg.norm(one - other) / np.linalg.norm(other))
 
-    runs = {dx: [images(dx, sample) for sample in range(samples)] for dx in spacings}
-    yield row("scheme_difference", difference(runs[0.5][0][-1], images(0.5, 0, "etdrk4")[-1]), **common)
-    for coarse, fine in pairwise(spacings):
+    other, common = _images(alpha, box, 0.5, scheme="etdrk4"), {"anisotropy": alpha}
+    yield row("scheme_difference", difference(runs[0.5][0][-1], other[-1]), **common)
+    for coarse, fine in pairwise(SPACINGS):
         for frame, time in ((1, 75), (2, 150), (4, 300)):
             value = difference(runs[coarse][0][frame], runs[fine][0][frame])
             yield row("resolution_difference", value, case=f"dx = {coarse:g}, t = {time}", **common)
-    for dx in spacings:
+    for dx in SPACINGS:
         counts = np.array([count_domains(run[-1] < 0) for run in runs[dx]], dtype=float)
         yield mean_row("negative_domains", counts, case=f"dx = {dx:g}", **common)

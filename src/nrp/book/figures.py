@@ -160,8 +160,17 @@ def time_steps(errors: dict[str, dict[str, list]], alphas: tuple[float, ...]) ->
             )
         ax.set(title=scheme.upper(), xlabel="time step")
         ax.set_xticks([0.05, 0.1, 0.2, 0.5], labels=["0.05", "0.1", "0.2", "0.5"])
+        ax.minorticks_off()
     axes[0].set(ylabel="relative error at t = 300")
     axes[0].legend(fontsize=8)
+    return figure
+
+
+def grids(result: Result) -> Figure:
+    """One medium on three grids: the final states."""
+    figure, axes = _subplots(1, 3, (8.2, 2.8))
+    for ax, dx in zip(axes, ("1", "0.5", "0.25"), strict=True):
+        _image(ax, result.arrays[f"final_{dx}"], title=f"dx = {dx}")
     return figure
 
 

@@ -9,6 +9,7 @@ from myst_nb import glue
 
 from nrp.analysis import Result
 
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _KEY = ("metric", "case", "arm", "split", "anisotropy")
 
 
@@ -19,7 +20,7 @@ def number(value: float | None) -> str:
     value = float(f"{value:.2e}")
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         mantissa, exponent = f"{value:.2e}".split("e")
-        return f"{mantissa} × 10^{int(exponent)}"
+        return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:.{digits}f}"
 
