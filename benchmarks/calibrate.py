@@ -21,10 +21,10 @@ from nrp.settings import CampaignSettings, FilmSettings
 from nrp.simulation import Run, Simulation
 from nrp.simulation.run import NotFinite
 
-ANISOTROPIES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
-SAMPLES = (0, 1, 2)
-STEPS = (0.03, 0.0375, 0.05, 0.06, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.375, 0.5, 0.6)
-TRUTH = 0.1  # divided by α; steps of less than half as much again are not measured
+ANISOTROPIES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 3.5, 4.0)
+SAMPLES = tuple(range(8))
+STEPS = (0.025, 0.03, 0.0375, 0.05, 0.06, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.375, 0.5)
+TRUTH = 0.08  # divided by α; steps of less than half as much again are not measured
 SHAPES = (32, 64, 96, 128, 192, 256, 512, 1024)
 FOLDER = Path(nrp.simulation.__file__).parent
 

@@ -52,23 +52,6 @@ def exponax_runner(
     return run
 
 
-def exponax_batch_runner(
-    dispersion: np.ndarray, locals_: np.ndarray, starts: np.ndarray, dt: float, *, double: bool = False
-) -> Runner:
-    """Prepare exponax's ETDRK4 for several films at once; arrays over (film, y, x)."""
-    import jax
-
-    with jax.enable_x64(double):
-        solve = jax.jit(jax.vmap(_exponax_solver(dispersion, dt)))
-        arrays = _on_device(double, locals_, starts)
-
-    def run() -> np.ndarray:
-        with jax.enable_x64(double):
-            return np.asarray(solve(*arrays))
-
-    return run
-
-
 def _on_device(double: bool, *arrays: np.ndarray) -> list[jax.Array]:
     import jax.numpy as jnp
 

@@ -100,14 +100,21 @@ def test_the_same_command_computes_once(capsys, runs):
         ("simulate --dx -0.5", "dx = -0.5: input should be greater than 0"),
         ("simulate --box 64 60.25", "dx = 0.5: must divide box = 60.25 into at least 4 whole points"),
         ("simulate --box 16000", "box = (16000.0, 16000.0): a run takes 2.5e+02 GB, and there are"),
-        ("simulate --memory 0.05", "box = (64.0, 64.0): a run takes 0.071 GB, and there are 0.05"),
-        ("simulate --memory 0", "memory = 0.0: must be greater than 0"),
+        ("simulate --memory 0.05", "box = (64.0, 64.0): a run takes 0.4 GB, and there are 0.05"),
+        ("simulate --memory 0", "memory = 0.0: must be finite and greater than 0"),
         (
             "simulate --field-table falling.csv",
             "field_table = [(0.0, 1.5), (5.0, 1.0), (4.0, 0.0)]: its times",
         ),
-        ("simulate --field-table words.csv", "field_table = 'words.csv': must hold lines 'time,field' ("),
-        ("simulate --field-table none.csv", "field_table = 'none.csv': must hold lines 'time,field' ("),
+        ("simulate --memory inf", "memory = inf: must be finite and greater than 0"),
+        ("simulate --time-step 1e-310", "time_step = 1e-310: input should be greater than or equal to"),
+        (
+            "simulate --loop --sweep-rate 0 --duration 5",
+            "field_loop = True: needs a sweep, so no field_table",
+        ),
+        ("simulate --field-table words.csv", "field_table = 'words.csv': must hold lines of two numbers"),
+        ("simulate --field-table empty.csv", "field_table = 'empty.csv': must hold lines of two numbers"),
+        ("simulate --field-table none.csv", "field_table = 'none.csv': must hold lines of two numbers"),
         ("simulate --continue nowhere.zarr", "data = 'nowhere.zarr': must be a Zarr store that holds runs"),
         ("simulate --scheme euler", "scheme = 'euler': input should be 'sbdf4' or 'etdrk4'"),
         ("simulate --dx 0.3", "dx = 0.3: must divide box = 64.0 into at least 4 whole points"),
@@ -116,7 +123,7 @@ def test_the_same_command_computes_once(capsys, runs):
         ("simulate --every 0", "every = 0.0: must divide the duration 300 of a run"),
         ("simulate --every nan", "every = nan: must divide the duration 300 of a run"),
         ("simulate --disorder some", "disorder = 'some': input should be 'quarter', 'unit_mean', "),
-        ("simulate --workers 0", "workers = 0: must be greater than 0"),
+        ("simulate --workers 0", "workers = 0: must be finite and greater than 0"),
         ("simulate --profile huge", "profile = 'huge': must be one of mini, book, paper"),
         ("train --data nowhere.zarr", "data = 'nowhere.zarr': "),
         ("train --data nowhere.zarr --arm best", "arm = 'best': input should be 'paper'"),
@@ -131,6 +138,7 @@ def test_the_same_command_computes_once(capsys, runs):
 def test_what_is_not_allowed_gets_one_line_and_status_2(command, line, capsys, runs, tmp_path):
     (tmp_path / "falling.csv").write_text("0,1.5\n5,1\n4,0\n")
     (tmp_path / "words.csv").write_text("time,field\n")
+    (tmp_path / "empty.csv").write_text("")
     try:
         status = main(command.split())
     except SystemExit as stopped:

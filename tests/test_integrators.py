@@ -157,7 +157,8 @@ def test_rk4_is_of_fourth_order_on_the_bead(field):
 )
 def test_no_step_crosses_the_kink_of_the_field(system, scheme):
     # T₀ = 1.3514 lies between two frames and is no multiple of any step.
-    run, campaign = Run(0.37, 0, 2.0), CampaignSettings(system=system, field_init=0.5, duration=2, frames=2)
+    run = Run(0.08, 0, 2.0)
+    campaign = CampaignSettings(system=system, field_init=0.108112, duration=2, frames=2)
 
     def solve(steps):
         return simulate_run(campaign.replace(time_step=2 / steps, scheme=scheme), run).image[-1]
@@ -222,17 +223,12 @@ def test_energy_falls_at_fixed_field_from_a_rough_start(scheme, anisotropy, dt):
     assert np.diff(energy).max() < 1e-12
 
 
-def test_a_rough_start_is_as_accurate_as_a_smooth_one():
+def test_without_a_slow_start_old_rough_modes_spoil_the_first_steps():
     system = FilmSettings(box=(32, 32), coarsen=1, start="random")
     campaign = CampaignSettings(system=system, field_init=0, duration=20, frames=2)
     run = Run(0.01, 0, 2.0)
     truth = simulate_run(campaign.replace(scheme="etdrk4", time_step=0.01), run).image[-1]
-    found = simulate_run(campaign, run)
-    assert np.abs(found.image[0]).max() == pytest.approx(1, abs=0.01)
-    assert np.linalg.norm(found.image[-1] - truth) < 2e-3 * np.linalg.norm(truth)
-    # Without the slow start the old rough modes spoil the first steps.
     careless = Simulation(campaign, run)
     careless._stepper = SBDF4(careless.system)
-    for _ in careless:
-        pass
-    assert np.linalg.norm(careless.state - truth) > 10e-3 * np.linalg.norm(truth)
+    errors = [np.linalg.norm(list(s)[-1].image - truth) for s in (Simulation(campaign, run), careless)]
+    assert errors[0] < 1e-3 * np.linalg.norm(truth) < 0.1 * errors[1]

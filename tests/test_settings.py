@@ -3,14 +3,7 @@
 import pydantic
 import pytest
 
-from nrp.settings import (
-    BeadSettings,
-    CampaignSettings,
-    FilmSettings,
-    InvalidSetting,
-    ModelSettings,
-    profile,
-)
+from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting, ModelSettings, profile
 
 BAD = [
     (FilmSettings, "box", -1.0, "greater than 0"),
@@ -35,7 +28,7 @@ BAD = [
     (CampaignSettings, "frames", 1, "greater than or equal to 2"),
     (CampaignSettings, "frames", 2.5, "integer"),
     (CampaignSettings, "duration", 0.0, "greater than 0"),
-    (CampaignSettings, "time_step", -0.1, "greater than 0"),
+    (CampaignSettings, "time_step", -0.1, "greater than or equal to 0.000001"),
     (CampaignSettings, "field_init", float("nan"), "finite"),
     (CampaignSettings, "field_final", float("inf"), "finite"),
     (CampaignSettings, "scheme", "euler", "'sbdf4' or 'etdrk4'"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--loop", action="store_true", default=None, help="sweep the field back again")
     sub.add_argument("--field-table", type=Path, help="table of time and field (CSV) instead of a sweep")
     sub.add_argument("--continue", type=Path, dest="stored", help="Zarr store whose runs go on")
-    sub.add_argument("--duration", type=float, help="length of a run; twice its sweep if left out")
+    sub.add_argument(
+        "--duration", type=float, help="length of a run; up to twice the time of the sweep if left out"
+    )
     sub.add_argument("--every", type=float, help="time between frames")
     sub.add_argument("--scheme", help="sbdf4 or etdrk4")
     sub.add_argument("--tolerance", type=float, help="relative error that decides the time step")
@@ -118,8 +121,13 @@ def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
 
     for name in ("workers", "memory"):
         value = getattr(options, name)
-        if value is not None and not value > 0:
-            raise InvalidSetting(f"{name} = {value}: must be greater than 0")
+        if value is not None and not 0 < value < math.inf:
+            raise InvalidSetting(f"{name} = {value}: must be finite and greater than 0")
+    films = chosen.films
+    if options.stored is not None:
+        stored = open_dataset(options.stored)
+        before = CampaignSettings.parse(json.loads(stored.attrs["settings"]))
+        films = films.replace(system=before.system, seed=before.seed)
     changes = _given(options, "dx", "coarsen", "disorder", "start", "start_level", "noise")
     if options.box is not None:
         changes["box"] = options.box if len(options.box) > 1 else options.box[0]
@@ -133,13 +141,13 @@ def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
         "tolerance",
         "time_step",
     )
-    system = chosen.films.system.replace(**changes)
+    system = films.system.replace(**changes)
     changes = _given(options, *names, anisotropy="alpha", field_loop="loop")
     if options.field_table is not None:
         changes |= {"field_table": _table(options.field_table), "sweep_rate": options.sweep_rate or (0.0,)}
     if options.stored is not None:
-        changes["begin"] = float(open_dataset(options.stored).time.max())
-    campaign = chosen.films.replace(system=system, **changes)
+        changes["begin"] = float(stored.time.max())
+    campaign = films.replace(system=system, **changes)
     if options.every is not None:
         campaign = campaign.replace(frames=_frames(campaign, options.every))
     path = simulate(campaign, Store(), start=options.stored, workers=options.workers, memory=options.memory)
@@ -150,12 +158,15 @@ def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
 
 def _table(path: Path) -> tuple[tuple[float, float], ...]:
     """Return the rows of a CSV file with the columns time and field."""
-    wanted = f"field_table = {str(path)!r}: must hold lines 'time,field'"
+    wanted = f"field_table = {str(path)!r}: must hold lines of two numbers, time and field, and no header"
     try:
         lines = [line.split(",") for line in path.read_text().splitlines() if line.strip()]
-        return tuple((float(time), float(field)) for time, field in lines)
+        table = tuple((float(time), float(field)) for time, field in lines)
     except (OSError, ValueError) as error:
         raise InvalidSetting(f"{wanted} ({error})") from None
+    if not table:
+        raise InvalidSetting(f"{wanted} (it is empty)")
+    return table
 
 
 def _frames(campaign: CampaignSettings, every: float) -> int:

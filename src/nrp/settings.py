@@ -168,7 +168,7 @@ class CampaignSettings(Settings):
     """How a film is integrated (a bead: always by the classical Runge–Kutta scheme)."""
     tolerance: Annotated[float, Field(ge=1e-6, le=0.1)] = 1e-3
     """Relative error at the end of the paper's sweep, from which the time step is chosen."""
-    time_step: Positive | None = None
+    time_step: Annotated[float, Field(ge=1e-6)] | None = None
     """Largest step, if it is not to be chosen (see `nrp.simulation.calibration`)."""
     seed: Index = 0
 
@@ -186,6 +186,8 @@ class CampaignSettings(Settings):
             raise ValueError(f"field_table = {list(self.field_table)}: its times must rise")
         if times and any(self.sweep_rate):
             raise ValueError(f"sweep_rate = {list(self.sweep_rate)}: must be 0 with a field_table")
+        if self.field_loop and 0 in self.sweep_rate:
+            raise ValueError("field_loop = True: needs a sweep, so no field_table and no sweep_rate of 0")
         for rate in self.sweep_rate:
             if self.end(rate) <= self.begin or not math.isfinite(self.end(rate)):
                 name, value = ("begin", self.begin) if self.begin else ("sweep_rate", rate)
@@ -234,7 +236,7 @@ class Profile(Settings):
     rates: CampaignSettings
     """The same film swept at another rate."""
     loops: CampaignSettings
-    """The film while the field is swept to −h_init and back."""
+    """The film while the field is swept to its opposite and back."""
     bead: CampaignSettings
     film_model: ModelSettings
     bead_model: ModelSettings
@@ -278,7 +280,12 @@ def _book() -> Profile:
         samples=films.replace(sample=(1, 2, 3, 4)),
         rates=films.replace(anisotropy=_steps(1, 4, 0.5), sweep_rate=(0.014,)),
         loops=films.replace(
-            anisotropy=_steps(1, 4, 1), sweep_rate=(0.01, 0.04), field_final=-1.5, field_loop=True, frames=201
+            anisotropy=_steps(1, 4, 1),
+            sweep_rate=(0.01, 0.04),
+            field_init=2.5,
+            field_final=-2.5,
+            field_loop=True,
+            frames=201,
         ),
         bead=CampaignSettings(
             system=BeadSettings(),
@@ -305,7 +312,9 @@ def _mini() -> Profile:
         films=films,
         samples=films.replace(sample=(1, 2)),
         rates=films.replace(anisotropy=(1.0, 2.0, 3.0), sweep_rate=(0.03,)),
-        loops=films.replace(anisotropy=(1.0, 4.0), sweep_rate=(0.04,), field_final=-1.5, field_loop=True),
+        loops=films.replace(
+            anisotropy=(1.0, 4.0), sweep_rate=(0.04,), field_init=2.5, field_final=-2.5, field_loop=True
+        ),
         bead=CampaignSettings(
             system=BeadSettings(pixels=16),
             anisotropy=(1.0,),

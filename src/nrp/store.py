@@ -81,11 +81,7 @@ class Store:
         return self.root / "store" / step.name / key
 
     def get(
-        self,
-        step: Step,
-        settings: Settings,
-        compute: Callable[[Path], None],
-        inputs: tuple[str, ...] = (),
+        self, step: Step, settings: Settings, compute: Callable[[Path], None], inputs: tuple[str, ...] = ()
     ) -> Path:
         """Return the folder of a result, computing it first if it is not there.
 

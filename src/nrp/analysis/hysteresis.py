@@ -15,9 +15,9 @@ def hysteresis(loops: xr.Dataset) -> Result:
     """Return what loops of the field, from saturation down and up again, lose and keep.
 
     Rows per anisotropy and, as the case, sweep rate: ``remanence`` (mean magnetization at h = 0 on the way
-    down), ``coercive_field`` (−h where it vanishes then) and ``loop_area`` (∮ h dm, the energy per area
-    that a loop turns into heat).  Arrays: ``external_field`` and ``magnetization`` over (run, frame), and
-    ``anisotropy`` and ``sweep_rate`` over run.
+    down), ``coercive_field`` (−h where it vanishes then), ``loop_area`` (the work ∮ h dm of the field) and
+    ``loop_heat`` (what of it is not in the film at the end, with the energy H + hm), both per area.
+    Arrays: ``external_field`` and ``magnetization`` over (run, frame), ``anisotropy`` and ``sweep_rate``.
     """
     h, mean = loops.external_field.values, loops.magnetization.mean(("y", "x")).values.astype(float)
     rows = []
@@ -28,6 +28,8 @@ def hysteresis(loops: xr.Dataset) -> Result:
             "coercive_field": -np.interp(0.0, -m[down], field[down]),
             "loop_area": np.trapezoid(field, m),
         }
+        stored = loops.energy.values[run] + field * m
+        values["loop_heat"] = values["loop_area"] - (stored[-1] - stored[0])
         common = {
             "case": f"v = {float(loops.sweep_rate[run]):g}",
             "anisotropy": float(loops.anisotropy[run]),

@@ -24,10 +24,7 @@ def count_domains(phase: Bool[ndarray, "y x"]) -> int:
     if not count:
         return 0
     seams = np.concatenate(
-        [
-            np.stack([labels[0], labels[-1]], axis=1),
-            np.stack([labels[:, 0], labels[:, -1]], axis=1),
-        ]
+        [np.stack([labels[0], labels[-1]], axis=1), np.stack([labels[:, 0], labels[:, -1]], axis=1)]
     )
     pairs = seams[(seams > 0).all(axis=1)] - 1
     joined = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
@@ -105,10 +102,4 @@ def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
         rows.append(row(name, values[best], analysis="patterns", system="film", anisotropy=places[best]))
     films = films.sortby("anisotropy")
     in_time = [describe(film.values, pixel)["negative_domains"] for film in films.magnetization]
-    return Result.of(
-        rows,
-        alphas=alphas,
-        time=films.time.values,
-        domains_in_time=np.array(in_time),
-        **grid,
-    )
+    return Result.of(rows, alphas=alphas, time=films.time.values, domains_in_time=np.array(in_time), **grid)

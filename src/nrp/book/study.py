@@ -176,12 +176,7 @@ class Study:
                 ("films", "samples"),
                 lambda: patterns(data("films"), data("samples")),
             ),
-            "onset": (
-                ONSET,
-                nothing,
-                ("films", "samples"),
-                lambda: onset(data("films"), data("samples")),
-            ),
+            "onset": (ONSET, nothing, ("films", "samples"), lambda: onset(data("films"), data("samples"))),
             "pod": (
                 POD,
                 _Options(modes=modes),

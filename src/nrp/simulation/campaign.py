@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import warnings
@@ -15,14 +16,16 @@ from joblib import Parallel, delayed
 from nrp import __version__
 from nrp.progress import progress
 from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting
-from nrp.simulation.run import Run, Simulation, frame_axes, memory_of, runs_of
+from nrp.simulation.run import Frame, Run, Simulation, frame_axes, memory_of, runs_of
 from nrp.store import Step, Store, content_key
 from nrp.systems import Bead, Film
 
-SIMULATE = Step("simulate", 2)
+SIMULATE = Step("simulate", 3)
 DATA = "data.zarr"
 _BUFFER = 2**25
-"""Bytes of frames that a run holds before it writes them."""
+"""Bytes of frames that a run holds of each variable before it writes them."""
+_PROCESS = 3e8
+"""Bytes that a process takes before it simulates anything."""
 
 
 def simulate(
@@ -90,7 +93,7 @@ def open_dataset(path: Path | str) -> xr.Dataset:
 def _workers(campaign: CampaignSettings, workers: int | None, memory: float | None) -> int:
     """Return how many runs go at once."""
     room = memory * 1e9 if memory else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    need = memory_of(campaign.system) + 2 * _BUFFER
+    need = memory_of(campaign.system) + 3 * _BUFFER + _PROCESS  # the third is what is being compressed
     if need > room:
         raise InvalidSetting(
             f"box = {campaign.system.box}: a run takes {need / 1e9:.2g} GB, and there are {room / 1e9:.2g}"
@@ -120,24 +123,25 @@ def _compute(
         # Without consolidated metadata `xarray.open_zarr(path)` warns; with it, zarr does here.
         warnings.simplefilter("ignore", UserWarning)
         zarr.consolidate_metadata(path)
-    for mark in done.iterdir():
-        mark.unlink()
-    done.rmdir()
 
 
 def _place(stored: xr.Dataset, campaign: CampaignSettings, run: Run) -> int:
     """Return which of the stored runs a run begins with."""
     wanted = f"anisotropy {run.anisotropy} and sample {run.sample}"
-    if "final_state" not in stored or stored["final_state"].shape[1:] != campaign.system.shape:
-        raise InvalidSetting(
-            f"start = {stored.encoding['source']!r}: must hold states of {campaign.system.shape}"
-        )
+    if "final_state" not in stored or isinstance(campaign.system, BeadSettings):
+        raise InvalidSetting(f"start = {stored.encoding['source']!r}: must hold films, and a film go on")
     same = (stored.anisotropy == run.anisotropy) & (stored["sample"] == run.sample)
     if same.sum() > 1:
         same &= stored.sweep_rate == run.sweep_rate
     if same.sum() != 1:
         raise InvalidSetting(f"start = {stored.encoding['source']!r}: must hold one run with {wanted}")
     place = int(np.flatnonzero(same)[0])
+    before = CampaignSettings.parse(json.loads(stored.attrs["settings"]))
+    medium = ("box", "dx", "disorder", "disorder_strength", "stiffness", "dipolar", "cutoff")
+    for name in (*medium, "seed"):
+        was, now = (getattr(c if name == "seed" else c.system, name) for c in (before, campaign))
+        if was != now:
+            raise InvalidSetting(f"{name} = {now!r}: must be {was!r}, as in the stored runs")
     end = float(stored.time[place, -1])
     if campaign.begin and not math.isclose(end, campaign.begin):
         raise InvalidSetting(f"begin = {campaign.begin}: must be {end:g}, where the stored runs end")
@@ -147,23 +151,25 @@ def _place(stored: xr.Dataset, campaign: CampaignSettings, run: Run) -> int:
 def _simulate_into(
     campaign: CampaignSettings, run: Run, index: int, path: Path, source: str | None, place: int | None
 ) -> int:
-    start = None
-    if source is not None:
-        start = np.asarray(open_dataset(source)["final_state"][place])
+    before = None if source is None else open_dataset(source).isel(run=place)
+    start = None if before is None else before["final_state"].values
     simulation, group = Simulation(campaign, run, start), zarr.open_group(path, mode="r+")
-    names = {"image": _field(campaign.system)}
-    chunk, held, first = group["rate"].chunks[1], [], 0
+    if before is not None and np.isfinite(before["onset_time"]):
+        simulation.onset_time = float(before["onset_time"])
+    arrays = {name: group[_field(campaign.system) if name == "image" else name] for name in Frame._fields}
+    chunk, first = arrays["rate"].chunks[1], 0
+    held = {name: np.empty((chunk, *array.shape[2:]), array.dtype) for name, array in arrays.items()}
     for number, frame in enumerate(simulation, start=1):
-        held.append(frame)
-        if len(held) == chunk or number == campaign.frames:
-            for name in vars(frame):
-                column = np.array([getattr(entry, name) for entry in held])
-                group[names.get(name, name)][index, first:number] = column
-            held, first = [], number
+        for name, values in held.items():
+            values[number - first - 1] = getattr(frame, name)
+        if number - first == chunk or number == campaign.frames:
+            for name, values in held.items():
+                arrays[name][index, first:number] = values[: number - first]
+            first = number
     single = {
         "onset_time": simulation.onset_time,
         "time_step": simulation.time_step,
-        "time_step_error": simulation.error,
+        "calibrated_error": simulation.error,
     }
     if simulation.disorder is not None:
         single |= {"disorder": simulation.disorder, "final_state": simulation.state}
@@ -201,8 +207,8 @@ def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Datas
         "external_field": empty(*frame, units="1", long_name="h"),
         "onset_time": empty("run", **time, long_name="T_init"),
         "time_step": empty("run", **time, long_name="largest time step"),
-        "time_step_error": empty(
-            "run", units="1", long_name="relative error of this step in the calibration (paper's sweep)"
+        "calibrated_error": empty(
+            "run", units="1", long_name="relative error of this step in the calibration, the paper's sweep"
         ),
     }
     if film:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import cached_property
+from itertools import pairwise
 
 from nrp.settings import CampaignSettings
 
@@ -22,8 +23,11 @@ class ExternalField:
 
     def __init__(self, *knots: tuple[float, float]) -> None:
         self._knots = knots
+        changes = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(knots)]
         self.kinks = tuple(sorted({time for time, _ in knots}))
-        """The times at which h may have a kink or a jump."""
+        """The times at which h may have a kink or a jump; multistep schemes begin anew at each."""
+        self.is_sharp = any(abs(rise) > 0.1 * length for length, rise in changes)
+        """Whether h jumps, or changes by more than 0.1 per unit of time."""
 
     @classmethod
     def of(cls, campaign: CampaignSettings, sweep_rate: float) -> ExternalField:
@@ -53,7 +57,7 @@ class ExternalField:
     @cached_property
     def _pieces(self) -> list[Callable[[float], float]]:
         (_, first), (_, last) = self._knots[0], self._knots[-1]
-        between = [_line(*pair) for pair in zip(self._knots, self._knots[1:], strict=False)]
+        between = [_line(*pair) for pair in pairwise(self._knots)]
         return [lambda _: first, *between, lambda _: last]
 
 

@@ -2,7 +2,7 @@ r"""Time steppers: two of fourth order for the film, and a classical one for the
 
 All have ``step(state, field, time, dt)``, where `field` is h(t), smooth through the step, and
 `negative`, the number of points with φ < 0 in the state returned last.  The film is defined once, in
-`nrp.systems.film`; its two schemes share nothing else, so that each checks the other.
+`nrp.systems.film`, which its two schemes share.  SBDF4 takes its first steps by ETDRK4.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class SBDF4:
     shift
         S; by default α.
     settle, substeps
-        How long a start takes, and how finely.  The error of `ETDRK4` is the smaller one at equal steps, so
-        one part will do where all is smooth.  After a jump, or from a state that is rough from point to
-        point, the formula needs some units of time until what it looks back to is smooth again.
+        How long a start takes, and how finely.  At equal steps the errors of the two schemes are of one
+        size, so three whole steps will do where all is smooth in time.  After a jump, or from a state that
+        is no equilibrium, the formula needs some units of time until what it looks back to is smooth.
     """
 
     def __init__(

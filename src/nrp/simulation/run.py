@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -30,8 +31,7 @@ class Run:
     anisotropy: float
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """What is stored of one moment."""
 
     time: float
@@ -46,7 +46,7 @@ class NotFinite(ArithmeticError):
 
 
 class Simulation:
-    """A run, whose frames come one by one as it is iterated over; a second iteration goes on.
+    """A run, whose frames come one by one as it is iterated over; a broken iteration can be gone on with.
 
     Parameters
     ----------
@@ -73,7 +73,8 @@ class Simulation:
         then, and always for the bead, whose images are never negative."""
         self.disorder: ndarray | None = None
         """λ(r) as the frames show it."""
-        self._end = campaign.end(run.sweep_rate)
+        times = np.linspace(campaign.begin, campaign.end(run.sweep_rate), campaign.frames).tolist()
+        self._intervals = pairwise((campaign.begin, *times))
         if isinstance(system, BeadSettings):
             self.system = Bead(system, anisotropy=run.anisotropy)
             self._stepper, drawn = RK4(self.system), draw_start(system, **seed)
@@ -81,30 +82,23 @@ class Simulation:
             disorder = draw_disorder(system, **seed)
             self.disorder = block_average(disorder, system.coarsen)
             self.system = Film(system, anisotropy=run.anisotropy, disorder=disorder)
-            jumps = len(self.external_field.kinks) < len(campaign.field_table)
-            self._stepper = self._film_stepper(rough=jumps or system.start == "random" or start is not None)
-            drawn = self._film_start(system)
+            settled = start is None and system.start == "equilibrium" and system.noise == 0
+            self._stepper = self._film_stepper(smooth=settled and not self.external_field.is_sharp)
+            drawn = self._film_start(system) if start is None else np.empty(system.shape)
         self.state = drawn if start is None else start
-        """The state at the last frame, on the full grid."""
+        """The state at the last frame, on the full grid; copy what is to outlast the next one."""
         if self.state.shape != drawn.shape or not np.isfinite(self.state).all():
             raise InvalidSetting(f"start = {self.state.shape}: must be finite numbers of shape {drawn.shape}")
+        if self.disorder is not None and self.state.min() < 0:
+            self.onset_time = campaign.begin
 
     def __iter__(self) -> Iterator[Frame]:
-        begin, frames = self.campaign.begin, self.campaign.frames
-        if isinstance(self.system, Film) and self.state.min() < 0:
-            self.onset_time = begin
-        for previous, time in pairwise((begin, *np.linspace(begin, self._end, frames).tolist())):
-            with np.errstate(over="ignore", invalid="ignore"):  # raised as NotFinite below
+        for previous, time in self._intervals:
+            with np.errstate(over="ignore", invalid="ignore"):  # raised as NotFinite
                 self._advance(previous, time)
-                h = self.external_field(time)
-                energy = self.system.energy(self.state, h)
-            if not math.isfinite(energy):
-                raise NotFinite(
-                    f"time_step = {self.time_step:.4g}: the run with anisotropy {self.run.anisotropy} "
-                    f"is no longer finite at t = {time:.4g}; a smaller step is needed"
-                )
+            h = self.external_field(time)
             image, rate = self.system.image(self.state), self.system.image_rate(self.state, h)
-            yield Frame(time, h, energy, image, rate)
+            yield Frame(time, h, self.system.energy(self.state, h), image, rate)
 
     def _advance(self, start: float, end: float) -> None:
         """Step from one frame to the next, with no step across a kink of h."""
@@ -116,6 +110,11 @@ class Simulation:
             stepper, dt = self._stepper, length / max(steps, 1)
             for i in range(steps):
                 self.state = stepper.step(self.state, field, left + i * dt, dt)
+                if not math.isfinite(self.state.item(0)):  # of all points, after one transform
+                    raise NotFinite(
+                        f"time_step = {self.time_step:.4g}: the run with anisotropy {self.run.anisotropy} "
+                        f"is no longer finite at t = {left + i * dt:.4g}; a smaller step is needed"
+                    )
                 if stepper.negative and math.isnan(self.onset_time):
                     self.onset_time = self._crossing(left + (i + 1) * dt, dt)
 
@@ -125,10 +124,10 @@ class Simulation:
         slope = self.system.rate(self.state, self.external_field(time))[place]
         return time - float(np.clip(self.state[place] / slope, 0, dt)) if slope < 0 else time
 
-    def _film_stepper(self, *, rough: bool) -> SBDF4 | ETDRK4:
+    def _film_stepper(self, *, smooth: bool) -> SBDF4 | ETDRK4:
         if self.campaign.scheme == "etdrk4":
             return ETDRK4(self.system)
-        return SBDF4(self.system, settle=4.0, substeps=8) if rough else SBDF4(self.system)
+        return SBDF4(self.system) if smooth else SBDF4(self.system, settle=4.0, substeps=8)
 
     def _film_start(self, system: FilmSettings) -> ndarray:
         campaign, run = self.campaign, self.run
@@ -139,7 +138,14 @@ class Simulation:
         if system.start == "random":
             return system.start_level * draws.uniform(-1, 1, size=system.shape) + noise
         h = self.external_field(campaign.begin)
-        return math.copysign(uniform_equilibrium(abs(h), run.anisotropy, system), h) + noise
+        level = math.copysign(uniform_equilibrium(abs(h), run.anisotropy, system), h)
+        if (
+            abs(level) < 1e-9
+            and system.noise == 0
+            and not any(map(self.external_field, self.external_field.kinks))
+        ):
+            raise InvalidSetting(f"field_init = {h}: leaves φ = 0 for ever; needs noise or another start")
+        return level + noise
 
 
 @dataclass(frozen=True)
@@ -159,8 +165,7 @@ class Frames:
 def simulate_run(campaign: CampaignSettings, run: Run, start: ndarray | None = None) -> Frames:
     """Integrate one run and return its frames; parameters and errors are those of `Simulation`."""
     simulation = Simulation(campaign, run, start)
-    columns = zip(*(vars(frame).values() for frame in simulation), strict=True)
-    arrays = [np.array(column) for column in columns]
+    arrays = [np.array(column) for column in zip(*simulation, strict=True)]
     return Frames(*arrays, simulation.disorder, simulation.onset_time, np.array(simulation.state))
 
 
@@ -169,9 +174,7 @@ def runs_of(campaign: CampaignSettings) -> list[Run]:
     return [Run(*choice) for choice in product(campaign.sweep_rate, campaign.sample, campaign.anisotropy)]
 
 
-def frame_axes(
-    system: FilmSettings | BeadSettings,
-) -> tuple[Float[ndarray, " y"], Float[ndarray, " x"]]:
+def frame_axes(system: FilmSettings | BeadSettings) -> tuple[Float[ndarray, " y"], Float[ndarray, " x"]]:
     """Return the coordinates (y, x) of the pixels of a frame."""
     if isinstance(system, BeadSettings):
         return pixel_centres(system), pixel_centres(system)

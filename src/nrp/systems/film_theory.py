@@ -28,10 +28,7 @@ def uniform_cost(settings: FilmSettings = _DEFAULT) -> float:
 
 
 def growth_rate(
-    wavenumber: ndarray | float,
-    anisotropy: float,
-    uniform: float,
-    settings: FilmSettings = _DEFAULT,
+    wavenumber: ndarray | float, anisotropy: float, uniform: float, settings: FilmSettings = _DEFAULT
 ) -> ndarray | float:
     """Return σ(k) = α(1 − 3φ₀²) − L(k), the growth rate of a wave about the uniform state φ₀."""
     return anisotropy * (1 - 3 * uniform**2) - dispersion(wavenumber, settings)
