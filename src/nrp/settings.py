@@ -158,7 +158,8 @@ class CampaignSettings(Settings):
     field_loop: bool = False
     """Whether the field is swept back to `field_init` when it has reached `field_final`."""
     field_table: tuple[tuple[float, float], ...] = ()
-    """Instead of a sweep: points (time, h), joined by straight lines; two at one time are a jump."""
+    """Instead of a sweep: points (time, h), joined by straight lines; two at one time are a jump.  At each
+    the solver begins anew, so a few points are faster than many."""
     begin: NonNegative = 0.0
     """Time at which a run begins; after 0, where it goes on from a stored state."""
     duration: Positive | None = None
