@@ -126,6 +126,7 @@ def pde_runner(
     from pde.backends.base import BackendBase
     from pde.solvers.base import SolverBase
 
+    logging.getLogger("pde").setLevel(logging.WARNING)
     shape = start.shape
 
     class Film(PDEBase):
