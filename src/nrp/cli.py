@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
-    from nrp.simulation import open_dataset, simulate
+    from nrp.simulation import open_dataset, settings_of, simulate
 
     for name in ("workers", "memory"):
         value = getattr(options, name)
@@ -126,23 +126,14 @@ def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
     films = chosen.films
     if options.stored is not None:
         stored = open_dataset(options.stored)
-        before = CampaignSettings.parse(json.loads(stored.attrs["settings"]))
+        before = settings_of(stored)
         films = films.replace(system=before.system, seed=before.seed)
     changes = _given(options, "dx", "coarsen", "disorder", "start", "start_level", "noise")
     if options.box is not None:
         changes["box"] = options.box if len(options.box) > 1 else options.box[0]
-    names = (
-        "sweep_rate",
-        "sample",
-        "field_init",
-        "field_final",
-        "duration",
-        "scheme",
-        "tolerance",
-        "time_step",
-    )
     system = films.system.replace(**changes)
-    changes = _given(options, *names, anisotropy="alpha", field_loop="loop")
+    changes = _given(options, "sweep_rate", "sample", "field_init", "field_final", "duration")
+    changes |= _given(options, "scheme", "tolerance", "time_step", anisotropy="alpha", field_loop="loop")
     if options.field_table is not None:
         changes |= {"field_table": _table(options.field_table), "sweep_rate": options.sweep_rate or (0.0,)}
     if options.stored is not None:

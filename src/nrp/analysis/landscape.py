@@ -9,7 +9,8 @@ from numpy import ndarray
 
 from nrp.analysis.result import Result, row
 from nrp.reduction import ReducedModel
-from nrp.settings import BeadSettings, CampaignSettings
+from nrp.settings import BeadSettings
+from nrp.simulation import settings_of
 from nrp.store import Step
 from nrp.systems import Bead
 
@@ -32,7 +33,7 @@ def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
     place of the bead; it vanishes where the encoder keeps all distances up to one factor.
     Arrays: ``axis``, ``truth`` and ``learned`` (y, x), in units of U.
     """
-    settings = CampaignSettings.model_validate_json(films.attrs["settings"])
+    settings = settings_of(films)
     system = settings.system
     if not isinstance(system, BeadSettings):
         raise ValueError("the landscape is known for the bead only")

@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from nrp.analysis.continuity import control_curves, jump_test
 from nrp.analysis.result import Result, row
 from nrp.reduction import FrameData, ReducedModel, load_frames
-from nrp.settings import CampaignSettings
+from nrp.simulation import settings_of
 from nrp.store import Step
 from nrp.systems.film_theory import critical_field
 
@@ -46,7 +46,7 @@ def onset(films: xr.Dataset, samples: xr.Dataset) -> Result:
     times = both.onset_time.values.reshape(-1, len(alphas))
     field_init = float(films.external_field[0, 0])
     rate = float(films.sweep_rate[0])
-    system = CampaignSettings.model_validate_json(films.attrs["settings"]).system
+    system = settings_of(films).system
     h_c = critical_field(alphas, system)
     rows = [
         row(

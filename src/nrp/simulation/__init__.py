@@ -1,6 +1,6 @@
 """From settings to films: field sweep, integrators, single runs and campaigns of many runs."""
 
-from nrp.simulation.campaign import SIMULATE, open_dataset, simulate
+from nrp.simulation.campaign import SIMULATE, open_dataset, settings_of, simulate
 from nrp.simulation.external_field import ExternalField
 from nrp.simulation.integrators import ETDRK4, RK4, SBDF4
 from nrp.simulation.run import Run, Simulation, simulate_run
@@ -14,6 +14,7 @@ __all__ = [
     "Run",
     "Simulation",
     "open_dataset",
+    "settings_of",
     "simulate",
     "simulate_run",
 ]

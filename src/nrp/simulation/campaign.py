@@ -90,6 +90,11 @@ def open_dataset(path: Path | str) -> xr.Dataset:
     return data
 
 
+def settings_of(data: xr.Dataset) -> CampaignSettings:
+    """Return the settings that a dataset was made with."""
+    return CampaignSettings.parse(json.loads(data.attrs["settings"]))
+
+
 def _workers(campaign: CampaignSettings, workers: int | None, memory: float | None) -> int:
     """Return how many runs go at once."""
     room = memory * 1e9 if memory else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -106,6 +111,8 @@ def _compute(
 ) -> None:
     path, done = folder / DATA, folder / "done"
     runs = runs_of(campaign)
+    if stored is not None:
+        _check_medium(stored, campaign)
     starts = [None if stored is None else _place(stored, campaign, run) for run in runs]
     if not done.is_dir():
         key = content_key(SIMULATE, campaign, inputs)
@@ -125,23 +132,27 @@ def _compute(
         zarr.consolidate_metadata(path)
 
 
+def _check_medium(stored: xr.Dataset, campaign: CampaignSettings) -> None:
+    """Make sure that the stored runs are films of the medium in which they are to go on."""
+    if "final_state" not in stored or isinstance(campaign.system, BeadSettings):
+        raise InvalidSetting(f"start = {stored.encoding['source']!r}: must hold films, and a film go on")
+    before = settings_of(stored)
+    medium = ("box", "dx", "disorder", "disorder_strength", "stiffness", "dipolar", "cutoff")
+    for name in (*medium, "seed"):
+        was, now = (getattr(c if name == "seed" else c.system, name) for c in (before, campaign))
+        if was != now:
+            raise InvalidSetting(f"{name} = {now!r}: must be {was!r}, as in the stored runs")
+
+
 def _place(stored: xr.Dataset, campaign: CampaignSettings, run: Run) -> int:
     """Return which of the stored runs a run begins with."""
     wanted = f"anisotropy {run.anisotropy} and sample {run.sample}"
-    if "final_state" not in stored or isinstance(campaign.system, BeadSettings):
-        raise InvalidSetting(f"start = {stored.encoding['source']!r}: must hold films, and a film go on")
     same = (stored.anisotropy == run.anisotropy) & (stored["sample"] == run.sample)
     if same.sum() > 1:
         same &= stored.sweep_rate == run.sweep_rate
     if same.sum() != 1:
         raise InvalidSetting(f"start = {stored.encoding['source']!r}: must hold one run with {wanted}")
     place = int(np.flatnonzero(same)[0])
-    before = CampaignSettings.parse(json.loads(stored.attrs["settings"]))
-    medium = ("box", "dx", "disorder", "disorder_strength", "stiffness", "dipolar", "cutoff")
-    for name in (*medium, "seed"):
-        was, now = (getattr(c if name == "seed" else c.system, name) for c in (before, campaign))
-        if was != now:
-            raise InvalidSetting(f"{name} = {now!r}: must be {was!r}, as in the stored runs")
     end = float(stored.time[place, -1])
     if campaign.begin and not math.isclose(end, campaign.begin):
         raise InvalidSetting(f"begin = {campaign.begin}: must be {end:g}, where the stored runs end")
