@@ -15,7 +15,8 @@ from nrp.analysis.morphology import count_domains, describe, mean_wavenumber, pa
 from nrp.analysis.onset import onset, onset_frame
 from nrp.analysis.result import COLUMNS
 from nrp.reduction import ReducedModel, coverage
-from nrp.settings import BeadSettings, CampaignSettings, InvalidSetting, ModelSettings
+from nrp.reduction.networks import Autoencoder
+from nrp.settings import BeadSettings, CampaignSettings, InvalidSetting, ModelSettings, Runs
 from nrp.simulation import open_dataset, simulate
 from nrp.store import Store
 from nrp.systems import Bead
@@ -221,18 +222,16 @@ def test_value_asks_for_exactly_one_row():
 # Forecast, on films of the bead
 
 
-class TrueBead(ReducedModel):
-    """The bead's own coordinates and landscape, as a model: it must have skill."""
+class Centre(Autoencoder):
+    """The place of the bead, and the picture of a bead at a place."""
 
-    def __init__(self, films: xr.Dataset, settings: ModelSettings) -> None:
-        system = CampaignSettings.model_validate_json(films.attrs["settings"]).system
-        super().__init__(settings, system.pixels**2, coverage(films, settings))
-        self.bead = Bead(system, anisotropy=1.0)
-        self.axis = torch.tensor(self.bead._axis, dtype=torch.float32)
+    def __init__(self, bead: Bead) -> None:
+        super().__init__()
+        self.axis, self.width = torch.tensor(bead._axis, dtype=torch.float32), bead.settings.bead_width
 
-    def encode(self, images):
+    def encode(self, x):
         side = len(self.axis)
-        picture = images.reshape(*images.shape[:-1], side, side)
+        picture = x.reshape(*x.shape[:-1], side, side)
         weight = picture.sum((-2, -1))
         x = (picture.sum(-2) * self.axis).sum(-1) / weight
         y = (picture.sum(-1) * self.axis).sum(-1) / weight
@@ -241,7 +240,16 @@ class TrueBead(ReducedModel):
     def decode(self, z):
         x = self.axis[None, :] - z[..., 0, None, None]
         y = self.axis[:, None] - z[..., 1, None, None]
-        return torch.exp(-(x**2 + y**2) / (2 * self.bead.settings.bead_width**2)).flatten(-2)
+        return torch.exp(-(x**2 + y**2) / (2 * self.width**2)).flatten(-2) / len(self.axis)
+
+
+class TrueBead(ReducedModel):
+    """The bead's own coordinates and landscape, as a model: it must have skill."""
+
+    def __init__(self, films: xr.Dataset, settings: ModelSettings) -> None:
+        system = CampaignSettings.model_validate_json(films.attrs["settings"]).system
+        super().__init__(settings, (system.pixels, system.pixels), coverage([films], settings))
+        self.autoencoder = Centre(Bead(system, anisotropy=1.0))
 
     def potential(self, z, controls):
         x, y = z[..., 0], z[..., 1]
@@ -263,7 +271,7 @@ def films(tmp_path_factory) -> xr.Dataset:
     return open_dataset(simulate(campaign, store, workers=1)).load()
 
 
-SETTINGS = ModelSettings(latent=2, width=8, held_sample=(4, 5))
+SETTINGS = ModelSettings(latent=2, width=8, held=Runs(sample=(4, 5)))
 
 
 def test_the_true_landscape_has_skill(films):
@@ -317,8 +325,8 @@ def test_lookup_knows_the_controls_and_no_state(films):
 
 
 def test_images_of_another_size_are_refused(films):
-    model = ReducedModel(SETTINGS, 9, coverage(films, SETTINGS))
-    with pytest.raises(InvalidSetting, match="has 576 pixels, the model takes images of 9"):
+    model = ReducedModel(SETTINGS, (3, 3), coverage([films], SETTINGS))
+    with pytest.raises(InvalidSetting, match=r"has \(24, 24\) pixels, the model takes images of \(3, 3\)"):
         forecast(model, films)
 
 
@@ -347,16 +355,16 @@ def test_barrier_error_is_that_of_the_worse_well(films):
 
 def test_isometry_is_told_from_a_stretched_plane(films):
     even, uneven = TrueBead(films, SETTINGS), TrueBead(films, SETTINGS)
-    centre = even.encode
-    even.encode = lambda images: 3 * centre(images)
-    uneven.encode = lambda images: centre(images) * torch.tensor([1.0, 2.0])
+    centre = even.autoencoder.encode
+    even.autoencoder.encode = lambda x: 3 * centre(x)
+    uneven.autoencoder.encode = lambda x: centre(x) * torch.tensor([1.0, 2.0])
     assert landscape(even, films).value("isometry_error") < 0.01
     # Eigenvalues 1 and 4: deviation 1.5 about a mean of 2.5.
     assert landscape(uneven, films).value("isometry_error") == pytest.approx(0.6, abs=0.01)
 
 
 def test_pod_of_all_modes_is_exact_and_errors_fall(films):
-    result = pod_reconstruction(SETTINGS, films, modes=(1, 4, 16, 240))
+    result = pod_reconstruction(films, settings=SETTINGS, modes=(1, 4, 16, 240))
     errors = result.select(split="trained")["value"].tolist()
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 1e-4
@@ -364,7 +372,7 @@ def test_pod_of_all_modes_is_exact_and_errors_fall(films):
 
 
 def test_loss_leaves_scale_and_zero_free(films):
-    model = ReducedModel(SETTINGS, 576, coverage(films, SETTINGS))
+    model = ReducedModel(SETTINGS, (24, 24), coverage([films], SETTINGS))
     result = demonstrations(model, films)
     assert result.value("scale_law_error") < 1e-3
     assert result.value("gauge_loss_change") < 1e-6

@@ -140,9 +140,13 @@ def test_a_changed_copy_is_checked_and_leaves_the_original():
 def test_profiles_go_by_their_names(name):
     chosen = profile(name)
     assert chosen.name == name
-    assert set(chosen.film_model.held_anisotropy) < set(chosen.films.anisotropy)
+    grids = {*chosen.films.anisotropy, *chosen.rates.anisotropy}
+    assert set(chosen.models["paper"].held.anisotropy) < grids
     assert not set(chosen.samples.sample) & set(chosen.films.sample)
-    assert not set(chosen.rates.sweep_rate) & set(chosen.films.sweep_rate)
+    rates = (chosen.films, chosen.rates, chosen.held_rates)
+    assert len({rate for campaign in rates for rate in campaign.sweep_rate}) == sum(
+        len(campaign.sweep_rate) for campaign in rates
+    )
 
 
 def test_the_book_sweeps_as_the_paper_does():

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nrp import __version__
-from nrp.settings import CampaignSettings, InvalidSetting, Profile, profile
+from nrp.settings import ARMS, CampaignSettings, InvalidSetting, Profile, profile
 from nrp.store import Store, check_target, copy_out
 
 
@@ -85,13 +85,23 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, help="where the Zarr store is copied to")
 
     sub = command("train", _train, "Train the networks of an arm on films.")
-    sub.add_argument("--data", type=Path, required=True, help="Zarr store made by nrp simulate")
-    sub.add_argument("--arm", help="paper")
+    sub.add_argument("--data", type=Path, action="append", required=True, help="Zarr store; may be repeated")
+    sub.add_argument("--arm", default="paper", help="paper (default) or identified")
+    sub.add_argument("--encoder", help="dense, convolutional or pod")
+    sub.add_argument("--modes", type=int, help="POD coefficients that the networks see; 0 for the pixels")
+    sub.add_argument("--mobility", help="identity, pullback or learned")
     sub.add_argument("--latent", type=int, help="dimension of the latent state")
+    sub.add_argument("--dynamics-weight", type=float, help="λ of Eq. (2)")
     sub.add_argument("--epochs", type=int)
+    sub.add_argument("--patience", type=int, help="epochs without improvement after which training stops")
     sub.add_argument("--member", type=int, help="seed of the weights and of the batches")
+    sub.add_argument("--members", type=int, default=1, help="train so many, with seeds from --member on")
+    sub.add_argument("--workers", type=int, help="processes; one per core if left out")
     sub.add_argument("--hold-alpha", type=float, action="append", help="anisotropy not to train on")
-    sub.add_argument("--out", type=Path, help="folder that the model is copied to")
+    sub.add_argument("--validate-alpha", type=float, action="append", help="anisotropy to validate on")
+    sub.add_argument(
+        "--out", type=Path, help="folder that the model is copied to (several: _0, _1, … is added)"
+    )
 
     sub = command("evaluate", _evaluate, "Print the errors of a model on films, split by split.")
     sub.add_argument("--model", type=Path, required=True, help="folder made by nrp train")
@@ -172,15 +182,27 @@ def _frames(campaign: CampaignSettings, every: float) -> int:
 
 
 def _train(options: argparse.Namespace, chosen: Profile) -> None:
-    from nrp.reduction import train
-    from nrp.simulation import open_dataset
+    from nrp.reduction import train_members
 
-    changes = _given(options, "arm", "latent", "epochs", "member", held_anisotropy="hold_alpha")
-    settings = chosen.film_model.replace(**changes)
-    folder = train(open_dataset(options.data), settings, Store())
-    if options.out:
-        copy_out(folder, options.out)
-    print(options.out or folder)
+    if options.arm not in ARMS:
+        raise InvalidSetting(f"arm = {options.arm!r}: must be one of {', '.join(ARMS)}")
+    for name in ("members", "workers"):
+        if getattr(options, name) is not None and getattr(options, name) < 1:
+            raise InvalidSetting(f"{name} = {getattr(options, name)}: must be at least 1")
+    changes = _given(options, "encoder", "modes", "mobility", "latent", "epochs", "patience", "member")
+    changes |= _given(options, "dynamics_weight")
+    for role, given in (("held", options.hold_alpha), ("validation", options.validate_alpha)):
+        if given is not None:
+            changes[role] = {"anisotropy": given}
+    settings = chosen.models[options.arm].replace(**changes)
+    folders = train_members(options.data, settings, options.members, Store(), workers=options.workers)
+    for member, folder in enumerate(folders, start=settings.member):
+        if options.out:
+            several = len(folders) > 1
+            target = options.out.with_name(f"{options.out.name}_{member}") if several else options.out
+            copy_out(folder, target)
+            folder = target
+        print(folder)
 
 
 def _evaluate(options: argparse.Namespace, _: Profile) -> None:

@@ -206,24 +206,89 @@ class CampaignSettings(Settings):
         return self.field_table[-1][0] if self.field_table else 2 * self.sweep_time(sweep_rate)
 
 
-class ModelSettings(Settings):
-    """Networks and training of one member of one arm."""
+class Runs(Settings):
+    """Runs, named by the values of their coordinates: those with any of them are meant."""
 
-    arm: Literal["paper"] = "paper"
+    anisotropy: tuple[Positive, ...] = ()
+    sample: tuple[Index, ...] = ()
+    sweep_rate: tuple[NonNegative, ...] = ()
+
+
+ARMS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "identified": {
+        "loss": "identified",
+        "potential": "energy",
+        "modes": 512,
+        "dynamics_weight": 1.0,
+        "by_motion": True,
+        "optimizer": "muon",
+        "learning_rate": 0.02,
+    },
+}
+"""Named combinations of the parts of a model: what an arm changes of the defaults of `ModelSettings`."""
+
+
+class ModelSettings(Settings):
+    """Parts and training of one member of one arm.
+
+    The arm is a name for a choice of parts (see `ARMS`); any part that is given goes before it.
+    """
+
+    arm: Literal["paper", "identified"] = "paper"
+    encoder: Literal["dense", "convolutional", "pod"] = "dense"
+    """Networks between image and z, or the leading modes of a proper orthogonal decomposition."""
+    modes: Index = 0
+    """So many POD coefficients of an image are what the encoder sees and the decoder makes; 0: its pixels."""
+    potential: Literal["free", "energy"] = "free"
+    """Any function V(z, α, h), or U(z, α) − h·M(z), which grows at infinity."""
+    mobility: Literal["identity", "pullback", "learned"] = "identity"
+    """ż = −∂V/∂z, or (JᵀJ)⁻¹ or a learned symmetric positive matrix before it."""
+    loss: Literal["paper", "identified"] = "paper"
     latent: Annotated[int, Field(ge=1, le=4096)] = 32
     """Dimension of z."""
     width: Count = 200
     """Units in each hidden layer."""
     dynamics_weight: NonNegative = 0.1
-    """λ of Eq. (2)."""
+    """λ of Eq. (2): the weight of the residual of ż."""
+    decoded_weight: NonNegative = 3.0
+    """Of the loss `identified`: weight of the residual of the decoded rate."""
+    isometry_weight: NonNegative = 1.0
+    """Of the loss `identified`: weight of the stretching of the decoder."""
+    by_motion: bool = False
+    """Whether frames are drawn more often where the image moves more, or each once in an epoch."""
+    optimizer: Literal["adam", "muon"] = "adam"
+    """Muon for the matrices of the networks (and Adam for all else), or Adam throughout."""
     epochs: Count = 450
     batch: Count = 200
     learning_rate: Positive = 1e-3
+    patience: Index = 0
+    """Training stops when the loss of the validation runs has not improved for so many epochs; 0: never."""
     member: Index = 0
     """Seed of the weights and of the order of the batches."""
-    held_anisotropy: tuple[Positive, ...] = ()
-    held_sample: tuple[Index, ...] = ()
-    """Runs with these anisotropies and samples are not trained on."""
+    held: Runs = Runs()
+    """Runs that are not trained on."""
+    validation: Runs = Runs()
+    """Runs that are not trained on, whose loss is watched."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parts_of_the_arm(cls, values: Any) -> Any:
+        return ARMS.get(values.get("arm"), {}) | values if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.modes and self.encoder == "convolutional":
+            raise ValueError(
+                f"modes = {self.modes}: must be 0 with a convolutional encoder, which sees pixels"
+            )
+        if self.encoder == "pod" and self.modes not in (0, self.latent):
+            raise ValueError(
+                f"modes = {self.modes}: must be 0 or latent = {self.latent} with the encoder pod"
+            )
+        if 0 < self.modes < self.latent:
+            raise ValueError(f"latent = {self.latent}: must be at most modes = {self.modes}")
+        return self
 
 
 class Profile(Settings):
@@ -235,12 +300,20 @@ class Profile(Settings):
     samples: CampaignSettings
     """The same film with other disorder."""
     rates: CampaignSettings
-    """The same film swept at another rate."""
+    """The film of the first swept at other rates."""
+    held_rates: CampaignSettings
+    """The film swept at a rate that is never trained on."""
+    steps: CampaignSettings
+    """The film while the field jumps."""
+    holds: CampaignSettings
+    """The film while the sweep stops half-way."""
     loops: CampaignSettings
     """The film while the field is swept to its opposite and back."""
     bead: CampaignSettings
-    film_model: ModelSettings
-    bead_model: ModelSettings
+    models: dict[str, ModelSettings]
+    """By name: an arm of the film, or ``bead``."""
+    members: Count = 1
+    """How many of each arm are trained."""
     figure_anisotropy: tuple[Positive, Positive]
     """The two anisotropies of Fig. 2A."""
     solver_box: Positive
@@ -268,18 +341,28 @@ def profile(name: str) -> Profile:
         case "book":
             return _book()
         case "paper":
-            return _book().replace(name="paper")
+            book = _book()
+            samples = book.samples.replace(sample=tuple(range(1, 10)))
+            return book.replace(name="paper", samples=samples, members=5)
         case _:
             raise InvalidSetting(f"profile = {name!r}: must be one of mini, book, paper")
 
 
+def _with_field(films: CampaignSettings, *table: tuple[float, float]) -> CampaignSettings:
+    return films.replace(anisotropy=_steps(1, 4, 0.5), sweep_rate=(0.0,), field_table=table)
+
+
 def _book() -> Profile:
     films = CampaignSettings(anisotropy=_steps(1, 4, 0.1))
+    held = Runs(anisotropy=(1.2, 1.7, 1.75, 2.2, 2.7, 3.2, 3.25, 3.7))
     return Profile(
         name="book",
         films=films,
         samples=films.replace(sample=(1, 2, 3, 4)),
-        rates=films.replace(anisotropy=_steps(1, 4, 0.5), sweep_rate=(0.014,)),
+        rates=films.replace(anisotropy=_steps(1, 4, 0.25), sweep_rate=(0.005, 0.007, 0.02)),
+        held_rates=films.replace(anisotropy=_steps(1, 4, 0.25), sample=(0, 4), sweep_rate=(0.014,)),
+        steps=_with_field(films, (0, 1.5), (20, 1.5), (20, 0.5), (120, 0.5), (120, 0), (220, 0)),
+        holds=_with_field(films, (0, 1.5), (110, 0.4), (220, 0.4)),
         loops=films.replace(
             anisotropy=_steps(1, 4, 1),
             sweep_rate=(0.01, 0.04),
@@ -297,8 +380,11 @@ def _book() -> Profile:
             frames=31,
             time_step=0.05,
         ),
-        film_model=ModelSettings(held_anisotropy=(1.2, 1.7, 2.2, 2.7, 3.2, 3.7)),
-        bead_model=ModelSettings(latent=2, epochs=800, held_sample=tuple(range(40, 60))),
+        models={
+            "paper": ModelSettings(held=held),
+            "identified": ModelSettings(arm="identified", held=held, validation=Runs(sweep_rate=(0.007,))),
+            "bead": ModelSettings(latent=2, epochs=800, held=Runs(sample=tuple(range(40, 60)))),
+        },
         figure_anisotropy=(1.5, 3.5),
         solver_box=32.0,
         solver_samples=5,
@@ -307,12 +393,17 @@ def _book() -> Profile:
 
 def _mini() -> Profile:
     film = FilmSettings(box=16, dx=0.5, coarsen=1)
+    held = Runs(anisotropy=(1.5, 3.5))
+    small = {"latent": 8, "width": 64, "batch": 50}
     films = CampaignSettings(system=film, anisotropy=_steps(1, 4, 0.25), sweep_rate=(0.02,), frames=31)
     return Profile(
         name="mini",
         films=films,
         samples=films.replace(sample=(1, 2)),
-        rates=films.replace(anisotropy=(1.0, 2.0, 3.0), sweep_rate=(0.03,)),
+        rates=films.replace(anisotropy=_steps(1, 4, 0.5), sweep_rate=(0.015, 0.04)),
+        held_rates=films.replace(anisotropy=_steps(1, 4, 0.5), sample=(0, 2), sweep_rate=(0.03,)),
+        steps=_with_field(films, (0, 1.5), (5, 1.5), (5, 0.5), (40, 0.5), (40, 0), (70, 0)),
+        holds=_with_field(films, (0, 1.5), (55, 0.4), (80, 0.4)),
         loops=films.replace(
             anisotropy=(1.0, 4.0), sweep_rate=(0.04,), field_init=2.5, field_final=-2.5, field_loop=True
         ),
@@ -325,8 +416,13 @@ def _mini() -> Profile:
             frames=16,
             time_step=0.1,
         ),
-        film_model=ModelSettings(latent=8, width=64, epochs=60, batch=50, held_anisotropy=(1.5, 3.5)),
-        bead_model=ModelSettings(latent=2, width=64, epochs=600, batch=50, held_sample=tuple(range(14, 20))),
+        models={
+            "paper": ModelSettings(epochs=60, held=held, **small),
+            "identified": ModelSettings(arm="identified", modes=64, epochs=60, held=held, **small),
+            "bead": ModelSettings(
+                epochs=600, held=Runs(sample=tuple(range(14, 20))), **small | {"latent": 2}
+            ),
+        },
         figure_anisotropy=(2.0, 4.0),
         solver_box=8.0,
         solver_samples=2,

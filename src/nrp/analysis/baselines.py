@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy.linalg import svd
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.interpolate import RegularGridInterpolator
 
 from nrp.analysis.result import Result, row
 from nrp.reduction import coverage, load_frames, split_names
+from nrp.reduction.coordinates import leading_modes
 from nrp.reduction.splits import trained_runs
 from nrp.settings import ModelSettings
 from nrp.store import Step
 
-POD = Step("pod", 1)
+POD = Step("pod", 2)
 
 
 def pod_reconstruction(
-    settings: ModelSettings, training: xr.Dataset, *others: xr.Dataset, modes: tuple[int, ...]
+    training: xr.Dataset, *others: xr.Dataset, settings: ModelSettings, modes: tuple[int, ...]
 ) -> Result:
     """Return how well the leading modes of a proper orthogonal decomposition rebuild each split.
 
@@ -24,30 +27,63 @@ def pod_reconstruction(
 
     Rows: ``reconstruction_rmse`` of the arm ``pod`` per split, with the number of modes as case.
     """
-    seen_runs = trained_runs(training, settings)
-    trained_on = coverage(training, settings)
-    seen = load_frames(training, seen_runs).images.flatten(0, 1).numpy()
-    mean = seen.mean(axis=0)
-    _, _, basis = svd(seen - mean, full_matrices=False, overwrite_a=True)
-    rows = []
+    trained_on = coverage([training], settings)
+    seen = load_frames(training, trained_runs(training, settings)).images.flatten(0, 1)
+    counts = [count for count in modes if count <= min(seen.shape)]
+    mean, basis = leading_modes(seen, max(counts))
+    totals: dict[str, list[ndarray]] = {}
     for data in (training, *others):
-        names = split_names(data, trained_on)
+        names = split_names(data, settings, trained_on)
         for split in sorted(set(names) - {""}):
-            images = load_frames(data, names == split).images.flatten(0, 1).numpy() - mean
-            total = np.mean(np.sum(images**2, axis=1))
+            images = load_frames(data, names == split).images.flatten(0, 1) - mean
             # The modes are orthonormal, so what they miss is what is not in their coefficients.
-            captured = np.cumsum(np.mean((images @ basis[: max(modes)].T) ** 2, axis=0))
-            rows += [
-                row(
-                    "reconstruction_rmse",
-                    np.sqrt(max(total - captured[count - 1], 0) / images.shape[1]),
-                    analysis="pod",
-                    case=f"{count} modes",
-                    system="film" if "disorder" in training else "bead",
-                    arm="pod",
-                    split=split,
-                )
-                for count in modes
-                if count <= len(captured)
-            ]
+            squares = (images @ basis).square().sum(dim=0).double().cumsum(0).numpy()
+            whole = images.double().square().sum().item()
+            missed = [max(whole - squares[count - 1], 0.0) for count in counts]
+            totals.setdefault(split, []).append(np.array([*missed, images.numel()]))
+    system = "film" if "disorder" in training else "bead"
+    common = {"analysis": "pod", "metric": "reconstruction_rmse", "system": system, "arm": "pod"}
+    rows = [
+        row(value=np.sqrt(missed / sums[-1]), split=split, case=f"{count} modes", **common)
+        for split, parts in totals.items()
+        for sums in [np.sum(parts, axis=0)]
+        for count, missed in zip(counts, sums, strict=False)
+    ]
     return Result.of(rows)
+
+
+class Lookup:
+    """A table of the mean over all frames with the same (α, h), which knows no state.
+
+    Between its entries it is linear, first in h, then in α; beyond them it keeps its last value.
+
+    Parameters
+    ----------
+    controls
+        (frame, 2), α and h.
+    values
+        (frame, value), what to look up.
+    """
+
+    def __init__(self, controls: Float[ndarray, "frame 2"], values: Float[ndarray, "frame value"]) -> None:
+        controls = np.round(controls.astype(float), 5)
+        self.alphas, self.levels = (np.unique(controls[:, i]) for i in range(2))
+        entry, place = np.unique(controls, axis=0, return_inverse=True)
+        sums = np.zeros((len(entry), values.shape[1]))
+        np.add.at(sums, place, values)
+        means = sums / np.bincount(place)[:, None]
+        table = np.empty((len(self.alphas), len(self.levels), values.shape[1]))
+        for i, alpha in enumerate(self.alphas):
+            here = entry[:, 0] == alpha
+            for j in range(values.shape[1]):
+                table[i, :, j] = np.interp(self.levels, entry[here, 1], means[here, j])
+        axes = [np.append(axis, axis[-1] + 1) for axis in (self.alphas, self.levels)]
+        self._table = RegularGridInterpolator(axes, np.pad(table, ((0, 1), (0, 1), (0, 0)), mode="edge"))
+
+    def __call__(self, controls: Float[ndarray, "frame 2"]) -> Float[ndarray, "frame value"]:
+        """Return what the table says of these controls."""
+        return self._table(
+            np.column_stack(
+                [np.clip(controls[:, i], *axis[[0, -1]]) for i, axis in enumerate((self.alphas, self.levels))]
+            )
+        )

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 import xarray as xr
 
+from nrp.analysis.baselines import Lookup
 from nrp.analysis.result import Result, row
 from nrp.reduction import FrameData, ReducedModel, load_frames
 from nrp.reduction.splits import trained_runs
 from nrp.store import Step
 
-DEMONSTRATION = Step("demonstrations", 1)
+DEMONSTRATION = Step("demonstrations", 2)
+CLOCK = Step("clock", 1)
 _SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -59,6 +61,45 @@ def demonstrations(model: ReducedModel, films: xr.Dataset) -> Result:
         potential=potential.numpy(),
         shifted_potential=shifted.numpy(),
     )
+
+
+def clock(model: ReducedModel, films: xr.Dataset, rates: xr.Dataset, held_rates: xr.Dataset) -> Result:
+    """Let a table g(α, h) tell the velocity ż, made from one sweep rate or from several.
+
+    While h is swept at one rate it is a clock, so a table of it explains the motion without knowing the
+    state; at several rates the same h comes at different times.
+
+    Rows: ``explained_variance`` of the exact ż by the arm ``lookup``, in the cases ``one rate`` and ``several
+    rates``, on the runs it was made from (split ``trained``) and on those of the first disorder sample at
+    a rate it has not seen (``new_sweep_rate``), of the anisotropies that both have.
+
+    Parameters
+    ----------
+    model
+        Its encoder gives z.
+    films, rates, held_rates
+        Sweeps at one rate, at others, and at the one to be predicted.
+    """
+    alphas = np.intersect1d(films.anisotropy.values, rates.anisotropy.values)
+
+    def velocities(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        chosen = np.isin(data.anisotropy.values, alphas) & (
+            data["sample"].values == films["sample"].values[0]
+        )
+        part = load_frames(data, chosen)
+        z_rate = model.latent_rate(part.images, part.rates).detach().flatten(0, 1).double().numpy()
+        return part.controls[..., :2].flatten(0, 1).double().numpy(), z_rate
+
+    one, new = velocities(films), velocities(held_rates)
+    several = tuple(np.concatenate(pair) for pair in zip(one, velocities(rates), strict=True))
+    rows = []
+    for case, seen in (("one rate", one), ("several rates", several)):
+        table = Lookup(*seen)
+        for split, (controls, z_rate) in (("trained", seen), ("new_sweep_rate", new)):
+            missed = np.sum((z_rate - table(controls)) ** 2) / np.sum(z_rate**2)
+            common = {"analysis": "clock", "system": "film", "arm": "lookup", "members": 1}
+            rows.append(row("explained_variance", 1 - missed, case=case, split=split, **common))
+    return Result.of(rows)
 
 
 def _loss_terms(

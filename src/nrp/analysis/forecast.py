@@ -8,19 +8,30 @@ import xarray as xr
 from numpy import ndarray
 from torch import Tensor
 
+from nrp.analysis.baselines import Lookup
 from nrp.analysis.result import Result, row
 from nrp.reduction import FrameData, ReducedModel, load_frames, split_names
 from nrp.settings import InvalidSetting
 from nrp.store import Step
 
-FORECAST = Step("forecast", 1)
-CURVES = Step("curves", 1)
+FORECAST = Step("forecast", 2)
+CURVES = Step("curves", 2)
 _RATE_ROWS: dict[str, dict] = {
     "exact": {},
     "finite_difference": {"case": "finite_difference"},
+    "decoded": {"case": "decoded"},
     "lookup": {"arm": "lookup"},
 }
-SPLITS = ("trained", "new_anisotropy", "new_disorder", "new_sweep_rate", "new_all", "random_start")
+SPLITS = (
+    "trained",
+    "new_anisotropy",
+    "new_disorder",
+    "new_sweep_rate",
+    "new_all",
+    "field_step",
+    "field_hold",
+    "random_start",
+)
 
 
 def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
@@ -35,9 +46,10 @@ def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
       ``persistence_rmse``, the error of the frame itself taken for the next one;
     - ``one_step_rmse`` also of two predictions without a model: the arm ``extrapolation``, the line through
       the last two frames, and the arm ``exact_rate``, one step along the true ∂φ/∂t;
-    - ``rate_error``, √(Σ‖ż + ∂V/∂z‖²/Σ‖ż‖²) with the exact ż = J_E ∂φ/∂t, and in the case
-      ``finite_difference`` with the difference of neighbouring frames that Eq. (2) is trained on; on the
-      training runs also of the arm ``lookup``, the mean exact ż over all frames with the same (α, h);
+    - ``rate_error``, √(Σ‖ż − v‖²/Σ‖ż‖²) with the exact ż = J_E ∂φ/∂t and the model's v = −K ∂V/∂z, in the
+      case ``finite_difference`` with the difference of neighbouring frames that Eq. (2) is trained on, in the
+      case ``decoded`` in the image, ∂φ/∂t against J_D v; also of the arm ``lookup``, the mean exact ż over
+      all training frames with the same (α, h);
     - ``motion_share``, the share of the squared motion in the tenth of the frames that move most, and
       ``floor_share``, the share of the frames that move less than they are off in reconstruction;
     - ``image_deviation``, the standard deviation of all pixels, the scale to read the others against.
@@ -56,18 +68,23 @@ def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     """
     parts: dict[str, list[FrameData]] = {}
     for data in datasets:
-        names = split_names(data, model.trained_on)
-        pixels = data.sizes["y"] * data.sizes["x"]
-        if pixels != model.pixels:
-            raise InvalidSetting(f"data: has {pixels} pixels, the model takes images of {model.pixels}")
-        for name in sorted(set(names) - {""}):
+        shape = (data.sizes["y"], data.sizes["x"])
+        if shape != model.shape:
+            raise InvalidSetting(f"data: has {shape} pixels, the model takes images of {model.shape}")
+        names = split_names(data, model.settings, model.trained_on)
+        for name in sorted(set(names) & set(SPLITS)):
             parts.setdefault(name, []).append(load_frames(data, names == name))
     if not parts:
         raise InvalidSetting("data: must have a run that is new in at most one thing, or in all three")
-    rows = []
+    rows, table = [], None
     system = "film" if "disorder" in datasets[0] else "bead"
+    if "trained" in parts:
+        rates = [model.latent_rate(part.images, part.rates).detach() for part in parts["trained"]]
+        controls = torch.cat([part.controls.flatten(0, 1) for part in parts["trained"]])
+        seen = torch.cat([rate.flatten(0, 1) for rate in rates])
+        table = Lookup(controls[:, :2].double().numpy(), seen.double().numpy())
     for name in (split for split in SPLITS if split in parts):
-        rows += _errors(model, parts[name], name, system)
+        rows += _errors(model, parts[name], table, name, system)
     return Result.of(rows)
 
 
@@ -98,27 +115,31 @@ def _image_errors(model: ReducedModel, data: FrameData) -> dict[str, Tensor]:
     return {name: (guess - aim).square().mean(-1).flatten().double() for name, (guess, aim) in pairs.items()}
 
 
-def _rate_errors(model: ReducedModel, data: FrameData) -> dict[str, ndarray]:
-    """Return the squared error and the square of ż, summed over frames, by the names of `_RATE_ROWS`."""
+def _rate_errors(model: ReducedModel, data: FrameData, table: Lookup | None) -> dict[str, ndarray]:
+    """Return squared error and square of the rate, summed over frames, by the names of `_RATE_ROWS`."""
     with torch.no_grad():
         z = model.encode(data.images)
-        exact, force = model.latent_rate(data.images, data.rates), model.force(z, data.controls)
-    difference = z.diff(dim=1) / data.intervals[..., None]
-    pairs = {
-        "exact": (exact, force),
-        "finite_difference": (difference, force[:, :-1]),
-        "lookup": (exact, _lookup(exact, data.controls)),
-    }
+        exact, velocity = model.latent_rate(data.images, data.rates), model.velocity(z, data.controls)
+        pairs = {
+            "exact": (exact, velocity),
+            "finite_difference": (z.diff(dim=1) / data.intervals[..., None], velocity[:, :-1]),
+            "decoded": (data.rates, model.image_rate(z, velocity)),
+        }
+    if table is not None:
+        known = table(data.controls[..., :2].flatten(0, 1).double().numpy())
+        pairs["lookup"] = (exact, torch.from_numpy(known).reshape(exact.shape))
     return {
         name: np.array([(true - guess).square().sum().item(), true.square().sum().item()])
         for name, (true, guess) in pairs.items()
     }
 
 
-def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str) -> list[dict]:
+def _errors(
+    model: ReducedModel, parts: list[FrameData], table: Lookup | None, split: str, system: str
+) -> list[dict]:
     images = [_image_errors(model, data) for data in parts]
     frames = {name: torch.cat([errors[name] for errors in images]) for name in images[0]}
-    rates = [_rate_errors(model, data) for data in parts]
+    rates = [_rate_errors(model, data, table) for data in parts]
     missed = {name: sum(errors[name] for errors in rates) for name in rates[0]}
     common = {
         "analysis": "forecast",
@@ -132,7 +153,7 @@ def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str
         *(
             row("rate_error", np.sqrt(missed[name][0] / missed[name][1]), **common | columns)
             for name, columns in _RATE_ROWS.items()
-            if name != "lookup" or split == "trained"
+            if name in missed
         ),
         row("image_deviation", torch.cat([d.images.flatten() for d in parts]).std().item(), **common),
     ]
@@ -154,14 +175,6 @@ def _errors(model: ReducedModel, parts: list[FrameData], split: str, system: str
         skill = 1 - (frames[case].mean() / still.mean()).item()
         rows.append(row("one_step_skill", skill, case=case, **common))
     return rows
-
-
-def _lookup(z_rate: Tensor, controls: Tensor) -> Tensor:
-    """Return the mean velocity over all frames with the same (α, h): a table that knows no state."""
-    _, entry = controls.flatten(0, 1).unique(dim=0, return_inverse=True)
-    flat = z_rate.flatten(0, 1)
-    totals = torch.zeros(int(entry.max()) + 1, flat.shape[1]).index_add_(0, entry, flat)
-    return (totals / torch.bincount(entry)[:, None])[entry].reshape(z_rate.shape)
 
 
 def _pooled(squares: Tensor) -> float:

@@ -14,7 +14,7 @@ from nrp.simulation import settings_of
 from nrp.store import Step
 from nrp.systems import Bead
 
-LANDSCAPE = Step("landscape", 1)
+LANDSCAPE = Step("landscape", 2)
 _RANGE = 1.3
 """Half-width of the square on which landscapes are compared, inside the square of the starts."""
 

@@ -17,7 +17,7 @@ from nrp.store import Step
 from nrp.systems.film_theory import critical_field
 
 ONSET = Step("onset", 1)
-TRANSITION = Step("transition", 1)
+TRANSITION = Step("transition", 2)
 _WIDTHS = (0.0, 0.1, 0.2, 0.4, 0.8)
 _CONTROL_NOISE, _CONTROLS = 0.02, 60
 
@@ -67,32 +67,30 @@ def onset(films: xr.Dataset, samples: xr.Dataset) -> Result:
     return Result.of(rows, alphas=alphas, onset_times=times, critical_time=critical)
 
 
-def transition(films: xr.Dataset, models: list[ReducedModel], patterns: Result, onsets: Result) -> Result:
+def transition(films: xr.Dataset, patterns: Result, onsets: Result, model: ReducedModel) -> Result:
     """Return the paper's Fig. 2C, the gradient of V at T_init over anisotropy, and tests of the curve.
 
     The paper reads the first frame with a negative pixel (case ``frame``).  That frame comes up to one
     interval after T_init, and the film changes fast; so the same is also read at T_init itself, by
     interpolation of the logarithm between the frames around it (case ``interpolated``).
 
-    Rows per anisotropy: ``onset_gradient``, ‖∂V/∂z‖ in the first model's own units, ``onset_rate``, the rms
+    Rows per anisotropy: ``onset_gradient``, ‖∂V/∂z‖ in the model's own units, ``onset_rate``, the rms
     of the true ∂φ/∂t, which no network has touched, and ``onset_lag``, from T_init to that frame.
-    ``onset_gradient_correlation``: between the curves of the first two models, which differ in their
-    seed alone.  ``onset_gradient_roughness``: median difference of neighbours over the range.
+    ``onset_gradient_roughness``: median difference of neighbours over the range.
     Rows per tested curve, named as case: ``jump_size`` and ``smallest_detectable_jump`` in units of the
     curve's range, ``jump_position`` in α, ``jump_p_value``, ``curve_noise`` and ``curve_degree``; see
     `nrp.analysis.continuity`.  ``false_alarm_rate`` of the test on smooth steps of several widths and
     ``detection_rate`` on true jumps, with noise of 2 % of the range and binomial intervals.
-    Arrays: ``alphas``, ``held`` (whether the models have not seen that anisotropy), ``member_gradients``
-    (model, anisotropy) and the tested curves.
+    Arrays: ``alphas``, ``held`` (whether the model has not seen that anisotropy) and the tested curves.
 
     Parameters
     ----------
     films
         One run per anisotropy.
-    models
-        At least two members, trained on them.
     patterns, onsets
         The results of `nrp.analysis.morphology.patterns` and `onset`.
+    model
+        Trained on them.
 
     Raises
     ------
@@ -116,47 +114,49 @@ def transition(films: xr.Dataset, models: list[ReducedModel], patterns: Result, 
         after, before = norms[runs, frames], norms[runs, frames - 1]
         return np.exp(weight * np.log(after) + (1 - weight) * np.log(before))
 
-    norms = [_gradient_norms(model, data) for model in models]
+    norms = _gradient_norms(model, data)
     rate = data.rates.square().mean(dim=2).sqrt().double().numpy()
     alphas = films.anisotropy.values
-    held = np.isin(alphas, models[0].settings.held_anisotropy)
+    held = np.isin(alphas, model.settings.held.anisotropy)
     curves = {
-        "onset_gradient": norms[0][runs, frames],
-        "onset_gradient_interpolated": at_onset(norms[0]),
+        "onset_gradient": norms[runs, frames],
+        "onset_gradient_interpolated": at_onset(norms),
         "onset_rate_interpolated": at_onset(rate),
         "onset_time": onsets.arrays["onset_times"].mean(axis=0),
         "negative_domains": patterns.arrays["negative_domains"].mean(axis=0),
     }
-    members = np.stack([norm[runs, frames] for norm in norms])
     common = {"analysis": "transition", "system": "film"}
-    learned = {"arm": models[0].settings.arm, "members": 1}
+    learned = {"arm": model.settings.arm, "members": 1}
     rows = []
     for i, alpha in enumerate(alphas):
         here = {"anisotropy": alpha, **common}
-        gradient = learned | {"split": "new_anisotropy" if held[i] else "trained"} | here
+        columns = learned | {"split": "new_anisotropy" if held[i] else "trained"} | here
         rows += [
-            row("onset_gradient", members[0, i], case="frame", **gradient),
-            row("onset_gradient", curves["onset_gradient_interpolated"][i], case="interpolated", **gradient),
+            row("onset_gradient", curves["onset_gradient"][i], case="frame", **columns),
+            row("onset_gradient", curves["onset_gradient_interpolated"][i], case="interpolated", **columns),
             row("onset_rate", rate[i, frames[i]], case="frame", **here),
             row("onset_rate", curves["onset_rate_interpolated"][i], case="interpolated", **here),
             row("onset_lag", lag[i], **here),
         ]
-    pair = learned | {"members": len(models)} | common
-    rough = np.median(np.abs(np.diff(members[0]))) / np.ptp(members[0])
-    rows += [
-        row("onset_gradient_correlation", np.corrcoef(members[:2])[0, 1], **pair),
-        row("onset_gradient_roughness", rough, **learned, **common),
-    ]
+    gradient = curves["onset_gradient"]
+    rough = np.median(np.abs(np.diff(gradient))) / np.ptp(gradient)
+    rows.append(row("onset_gradient_roughness", rough, **learned, **common))
     for name, curve in curves.items():
         rows += _test_rows(alphas, curve, case=name, **common)
     for width in _WIDTHS:
         rows.append(_control_row(alphas, width) | common)
-    return Result.of(rows, alphas=alphas, held=held, member_gradients=members, onset_lag=lag, **curves)
+    return Result.of(rows, alphas=alphas, held=held, onset_lag=lag, **curves)
+
+
+def onset_curve(model: ReducedModel, films: xr.Dataset) -> Float[ndarray, " run"]:
+    """Return ‖∂V/∂z‖ in the first frame of each run with a negative pixel (the paper's Fig. 2C)."""
+    frames = onset_frame(films.magnetization.values)
+    return _gradient_norms(model, load_frames(films))[np.arange(len(frames)), frames]
 
 
 def _gradient_norms(model: ReducedModel, data: FrameData) -> ndarray:
     with torch.no_grad():
-        return model.force(model.encode(data.images), data.controls).norm(dim=2).double().numpy()
+        return model.slope(model.encode(data.images), data.controls).norm(dim=2).double().numpy()
 
 
 def _test_rows(alphas: ndarray, curve: ndarray, **columns: object) -> list[dict]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 import xarray as xr
 
 from nrp.analysis import Result
 from nrp.analysis.baselines import POD, pod_reconstruction
-from nrp.analysis.demonstrations import DEMONSTRATION, demonstrations
+from nrp.analysis.demonstrations import CLOCK, DEMONSTRATION, clock, demonstrations
+from nrp.analysis.diagnostics import DIAGNOSTICS, DIMENSION, diagnostics, intrinsic_dimension
 from nrp.analysis.forecast import CURVES, FORECAST, forecast, sweep_curves
 from nrp.analysis.hysteresis import HYSTERESIS, hysteresis
 from nrp.analysis.landscape import LANDSCAPE, landscape
+from nrp.analysis.members import MEMBERS, members
 from nrp.analysis.morphology import PATTERNS, patterns
 from nrp.analysis.onset import ONSET, TRANSITION, onset, transition
 from nrp.analysis.solver_checks import SOLVER, solver_checks
-from nrp.reduction import ReducedModel, load_model, train
+from nrp.reduction import ReducedModel, load_model, train_members
 from nrp.reduction.training import LOG, TRAIN
 from nrp.settings import InvalidSetting, ModelSettings, Settings, profile
 from nrp.simulation import SIMULATE, open_dataset, simulate
@@ -28,15 +31,26 @@ from nrp.store import PROVENANCE, Step, Store, content_key
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "published"
 """Results that are too costly, or too much bound to a machine, to be computed live."""
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class _Options(Settings):
-    """What an analysis needs besides its inputs; most need nothing."""
+    """What an analysis needs besides its inputs, for the key of its result."""
 
-    anisotropy: tuple[float, ...] = ()
-    modes: tuple[int, ...] = ()
-    box: float | None = None
-    samples: int | None = None
+    options: dict[str, Any]
+
+
+class _Analysis(NamedTuple):
+    """An analysis: its step, its function, the names of what that is given, and its options."""
+
+    step: Step
+    compute: Callable[..., Result]
+    inputs: tuple[str, ...] = ()
+    options: Mapping[str, Any] = _NOTHING
+
+    @property
+    def settings(self) -> _Options:
+        return _Options(options=dict(self.options))
 
 
 class Study:
@@ -57,9 +71,9 @@ class Study:
         If there is no such profile.
     """
 
-    datasets = ("films", "samples", "rates", "loops", "bead")
-    models: ClassVar = {"film": "films", "film_again": "films", "bead": "bead"}
-    """Each model with the dataset it is trained on; `film_again` differs from `film` in its seed."""
+    datasets = ("films", "samples", "rates", "held_rates", "steps", "holds", "loops", "bead")
+    models: ClassVar = {"paper": ("films",), "identified": ("films", "rates"), "bead": ("bead",)}
+    """Each model with the datasets it is trained on."""
 
     def __init__(self, name: str = "book", store: Store | None = None) -> None:
         self.profile = profile(name)
@@ -67,15 +81,12 @@ class Study:
         self._loaded: dict[str, object] = {}
 
     def dataset(self, name: str) -> xr.Dataset:
-        """Return the dataset `films`, `samples`, `rates`, `loops` or `bead`."""
-        self._known(name, self.datasets)
-        return self._once(
-            f"data {name}", lambda: open_dataset(simulate(getattr(self.profile, name), self.store))
-        )
+        """Return one of the `datasets`."""
+        return self._once(f"data {name}", lambda: open_dataset(self._data_path(name)))
 
-    def model(self, name: str) -> ReducedModel:
-        """Return the model `film`, `film_again` or `bead`, arm `paper`."""
-        return self._once(f"model {name}", lambda: load_model(self._model_folder(name)))
+    def model(self, name: str, member: int = 0) -> ReducedModel:
+        """Return one of the `models`, the member with that seed."""
+        return self._once(f"model {name} {member}", lambda: load_model(self._model_folder(name, member)))
 
     def training_log(self, name: str) -> pd.DataFrame:
         """Return the log of a model: one row per epoch."""
@@ -83,13 +94,17 @@ class Study:
 
     def result(self, name: str) -> Result:
         """Return the result of an analysis; `results` names them."""
-        self._known(name, tuple(self._analyses))
-        step, settings, inputs, compute = self._analyses[name]
+        self._known(name, self.results)
+        analysis, key = self._analyses[name], self._key(f"result {name}")
+
+        def compute(folder: Path) -> None:
+            inputs = [self._input(each) for each in analysis.inputs]
+            analysis.compute(*inputs, **analysis.options).save(folder)
 
         def load() -> Result:
-            keys = tuple(self._key(entry) for entry in inputs)
-            folder = self.store.get(step, settings, lambda path: compute().save(path), keys)
-            return Result.load(folder, profile=self.profile.name, key=content_key(step, settings, keys))
+            keys = tuple(self._key(each) for each in analysis.inputs)
+            folder = self.store.get(analysis.step, analysis.settings, compute, keys)
+            return Result.load(folder, profile=self.profile.name, key=key)
 
         return self._once(f"result {name}", load)
 
@@ -111,108 +126,85 @@ class Study:
             for path in PUBLISHED.iterdir()
             for row in self.published(path.name)[0].table.to_dict("records")
         ]
-        for name, (step, settings, inputs, _) in self._analyses.items():
-            key = content_key(step, settings, tuple(self._key(entry) for entry in inputs))
-            if (self.store.folder(step, key) / PROVENANCE).is_file():
+        for name, analysis in self._analyses.items():
+            if (self.store.folder(analysis.step, self._key(f"result {name}")) / PROVENANCE).is_file():
                 rows += self.result(name).table.to_dict(orient="records")
         return rows
 
     def keys(self) -> set[str]:
         """Return the keys of everything that this profile can ask for."""
-        keys = {self._key(name) for name in (*self.datasets, *map("model {}".format, self.models))}
-        for step, settings, inputs, _ in self._analyses.values():
-            keys.add(content_key(step, settings, tuple(self._key(entry) for entry in inputs)))
-        return keys
+        models = (f"model {name} {member}" for name in self.models for member in range(self._members(name)))
+        return {self._key(name) for name in (*self.datasets, *models, *map("result {}".format, self.results))}
 
-    def _model_folder(self, name: str) -> Path:
+    def _members(self, name: str) -> int:
+        return 1 if name == "bead" else self.profile.members
+
+    def _data_path(self, name: str) -> Path:
+        self._known(name, self.datasets)
+        return simulate(getattr(self.profile, name), self.store)
+
+    def _model_folder(self, name: str, member: int = 0) -> Path:
         self._known(name, tuple(self.models))
-        return train(self.dataset(self.models[name]), self._model_settings(name), self.store)
+        paths = [self._data_path(each) for each in self.models[name]]
+        return train_members(paths, self._model_settings(name), self._members(name), self.store)[member]
 
-    def _model_settings(self, name: str) -> ModelSettings:
-        if name == "film_again":
-            first = self.profile.film_model
-            return first.replace(member=first.member + 1)
-        return getattr(self.profile, f"{name}_model")
+    def _model_settings(self, name: str, member: int = 0) -> ModelSettings:
+        return self.profile.models[name].replace(member=member)
+
+    def _input(self, name: str) -> Any:
+        """Return a dataset by its name, a member by ``model paper 0``, a result by ``result onset``."""
+        kind, _, rest = name.partition(" ")
+        if kind == "model":
+            arm, member = rest.split()
+            return self.model(arm, int(member))
+        return self.result(rest) if kind == "result" else self.dataset(name)
 
     def _key(self, name: str) -> str:
-        """Return the key of a dataset, or of a model by the name ``model film``."""
-        if name in self.datasets:
-            return content_key(SIMULATE, getattr(self.profile, name))
-        model = name.removeprefix("model ")
-        return content_key(TRAIN, self._model_settings(model), (self._key(self.models[model]),))
+        """Return the key of what `_input` returns."""
+        kind, _, rest = name.partition(" ")
+        if kind == "model":
+            arm, member = rest.split()
+            inputs = tuple(map(self._key, self.models[arm]))
+            return content_key(TRAIN, self._model_settings(arm, int(member)), inputs)
+        if kind == "result":
+            analysis = self._analyses[rest]
+            return content_key(analysis.step, analysis.settings, tuple(map(self._key, analysis.inputs)))
+        return content_key(SIMULATE, getattr(self.profile, name))
 
     @cached_property
-    def _analyses(self) -> dict[str, tuple[Step, Settings, tuple[str, ...], Callable[[], Result]]]:
-        """Each analysis: its step, its settings, what it reads, and the call that computes it."""
-        data, model = self.dataset, self.model
-        film = "model film"
-        films = ("films", "samples", "rates")
-        pair = self.profile.figure_anisotropy
-        modes = tuple(sorted({1, 2, 4, 8, 16, 32, 64, 128, self.profile.film_model.latent}))
-        nothing = _Options()
-        solver = {
-            "box": self.profile.solver_box,
-            "samples": self.profile.solver_samples,
-            "anisotropy": (1.0, 2.0, 4.0),
-        }
-        return {
-            "solver": (SOLVER, _Options(**solver), (), lambda: solver_checks(**solver)),
-            "hysteresis": (HYSTERESIS, nothing, ("loops",), lambda: hysteresis(data("loops"))),
-            "landscape": (
-                LANDSCAPE,
-                nothing,
-                ("model bead",),
-                lambda: landscape(model("bead"), data("bead")),
+    def _analyses(self) -> dict[str, _Analysis]:
+        sweeps = ("films", "samples", "rates", "held_rates")
+        films = (*sweeps, "steps", "holds")
+        paper = self.profile.models["paper"]
+        modes = sorted({1, 2, 4, 8, 16, 32, 64, 128, paper.latent})
+        solver = {"box": self.profile.solver_box, "samples": self.profile.solver_samples}
+        analyses = {
+            "solver": _Analysis(SOLVER, solver_checks, (), solver | {"anisotropy": (1.0, 2.0, 4.0)}),
+            "hysteresis": _Analysis(HYSTERESIS, hysteresis, ("loops",)),
+            "landscape": _Analysis(LANDSCAPE, landscape, ("model bead 0", "bead")),
+            "bead_forecast": _Analysis(FORECAST, forecast, ("model bead 0", "bead")),
+            "patterns": _Analysis(PATTERNS, patterns, ("films", "samples")),
+            "onset": _Analysis(ONSET, onset, ("films", "samples")),
+            "dimension": _Analysis(DIMENSION, intrinsic_dimension, ("films",)),
+            "pod": _Analysis(POD, pod_reconstruction, sweeps, {"settings": paper, "modes": tuple(modes)}),
+            "demonstrations": _Analysis(DEMONSTRATION, demonstrations, ("model paper 0", "films")),
+            "clock": _Analysis(CLOCK, clock, ("model identified 0", "films", "rates", "held_rates")),
+            "curves": _Analysis(
+                CURVES, sweep_curves, ("model paper 0", "films"), {"alphas": self.profile.figure_anisotropy}
             ),
-            "bead_forecast": (
-                FORECAST,
-                nothing,
-                ("model bead",),
-                lambda: forecast(model("bead"), data("bead")),
-            ),
-            "patterns": (
-                PATTERNS,
-                nothing,
-                ("films", "samples"),
-                lambda: patterns(data("films"), data("samples")),
-            ),
-            "onset": (ONSET, nothing, ("films", "samples"), lambda: onset(data("films"), data("samples"))),
-            "pod": (
-                POD,
-                _Options(modes=modes),
-                (*films, film),
-                lambda: pod_reconstruction(self.profile.film_model, *map(data, films), modes=modes),
-            ),
-            "forecast": (
-                FORECAST,
-                nothing,
-                (*films, film),
-                lambda: forecast(model("film"), *map(data, films)),
-            ),
-            "demonstrations": (
-                DEMONSTRATION,
-                nothing,
-                ("films", film),
-                lambda: demonstrations(model("film"), data("films")),
-            ),
-            "curves": (
-                CURVES,
-                _Options(anisotropy=pair),
-                ("films", film),
-                lambda: sweep_curves(model("film"), data("films"), pair),
-            ),
-            "transition": (
-                TRANSITION,
-                nothing,
-                ("films", "samples", film, "model film_again"),
-                lambda: transition(
-                    data("films"),
-                    [model("film"), model("film_again")],
-                    self.result("patterns"),
-                    self.result("onset"),
-                ),
+            "transition": _Analysis(
+                TRANSITION, transition, ("films", "result patterns", "result onset", "model paper 0")
             ),
         }
+        for arm in ("paper", "identified"):
+            several = tuple(f"model {arm} {member}" for member in range(self.profile.members))
+            analyses |= {
+                f"forecast_{arm}": _Analysis(FORECAST, forecast, (several[0], *films)),
+                f"diagnostics_{arm}": _Analysis(DIAGNOSTICS, diagnostics, (several[0], *films)),
+            }
+            if len(several) > 1:
+                analyses[f"members_{arm}"] = _Analysis(MEMBERS, members, (*several, *films))
+        return analyses
 
     def _once(self, name: str, make: Callable[[], object]):
         if name not in self._loaded:

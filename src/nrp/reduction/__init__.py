@@ -3,7 +3,7 @@
 from nrp.reduction.data import FrameData, load_frames
 from nrp.reduction.model import ReducedModel, load_model
 from nrp.reduction.splits import coverage, split_names
-from nrp.reduction.training import TRAIN, train
+from nrp.reduction.training import TRAIN, train, train_members
 
 __all__ = [
     "TRAIN",
@@ -14,4 +14,5 @@ __all__ = [
     "load_model",
     "split_names",
     "train",
+    "train_members",
 ]

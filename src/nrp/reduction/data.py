@@ -19,13 +19,16 @@ FIELDS = ("magnetization", "intensity")
 class FrameData:
     """The frames of several runs, flattened to vectors of pixels.
 
-    The controls are, in this order, the anisotropy α and the external field h.
+    The controls are, in this order, the anisotropy α, the external field h, and those that the attribute
+    ``controls`` of the dataset names.
     """
 
     images: Float[Tensor, "run frame pixel"]
     rates: Float[Tensor, "run frame pixel"]
-    controls: Float[Tensor, "run frame 2"]
+    controls: Float[Tensor, "run frame control"]
     time: Float[Tensor, "run frame"]
+    energy: Float[Tensor, "run frame"]
+    """Nothing but nan where the system has none."""
 
     @property
     def intervals(self) -> Float[Tensor, "run interval"]:
@@ -55,22 +58,27 @@ def load_frames(dataset: xr.Dataset, runs: np.ndarray | None = None) -> FrameDat
     InvalidSetting
         If a variable is missing.
     """
-    field = field_name(dataset)
-    for name in ("rate", "external_field", "anisotropy", "time"):
+    field, further = field_name(dataset), dataset.attrs.get("controls", ())
+    for name in ("rate", "external_field", "anisotropy", "time", *further):
         if name not in dataset:
             raise InvalidSetting(f"data: the variable {name!r} is missing; it must be there")
     if runs is not None:
         runs = np.flatnonzero(runs) if runs.dtype == bool else runs
         dataset = dataset.isel(run=runs)
-    field_h = dataset.external_field.values
-    alpha = np.broadcast_to(dataset.anisotropy.values[:, None], field_h.shape)
+    frame = dataset["external_field"].dims
+    values = [
+        dataset[name].broadcast_like(dataset["external_field"]).transpose(*frame).values
+        for name in ("anisotropy", "external_field", *further)
+    ]
+    energy = dataset["energy"].values if "energy" in dataset else np.full(values[0].shape, np.nan)
     return FrameData(
-        images=_tensor(dataset[field]).flatten(2),
-        rates=_tensor(dataset["rate"]).flatten(2),
-        controls=torch.tensor(np.stack([alpha, field_h], axis=-1), dtype=torch.float32),
-        time=torch.tensor(dataset.time.values, dtype=torch.float32),
+        images=_tensor(dataset[field].values).flatten(2),
+        rates=_tensor(dataset["rate"].values).flatten(2),
+        controls=_tensor(np.stack(values, axis=-1)),
+        time=_tensor(dataset["time"].values),
+        energy=_tensor(energy),
     )
 
 
-def _tensor(array: xr.DataArray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array.values, dtype=np.float32))
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

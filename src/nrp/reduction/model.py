@@ -1,4 +1,4 @@
-"""A reduced model: encoder, decoder and potential behind one interface."""
+"""A reduced model: encoder, decoder, potential and mobility behind one interface."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nrp.reduction.networks import ResidualMLP, TanhPotential
+from nrp.reduction.coordinates import Coordinates
+from nrp.reduction.networks import (
+    ConvolutionalAutoencoder,
+    DenseAutoencoder,
+    EnergyPotential,
+    FreePotential,
+    LearnedMobility,
+    LinearAutoencoder,
+)
 from nrp.reduction.splits import Coverage
 from nrp.settings import InvalidSetting, ModelSettings
 from nrp.store import write_text
@@ -19,70 +27,134 @@ WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
 
 
 class ReducedModel(nn.Module):
-    """Images ↔ latent states z that flow down a potential V(z, α, h), ``ż = −∂V/∂z`` (Eq. 1).
+    """Images ↔ latent states z that flow down a potential, ``ż = −K ∂V/∂z`` (Eq. 1 has K = 1).
 
     Parameters
     ----------
     settings
-        Sizes of the networks, and the seed of their weights.
-    pixels
-        Pixels of an image.
+        The parts, their sizes, and the seed of their weights.
+    shape
+        Pixels (y, x) of an image.
     trained_on
         The anisotropies, samples and sweep rates of the runs that the model is trained on.
+    controls
+        How many numbers steer the system: the anisotropy α, the field h, and any further ones.
+
+    Raises
+    ------
+    InvalidSetting
+        If the encoder does not fit the images.
     """
 
-    def __init__(self, settings: ModelSettings, pixels: int, trained_on: Coverage) -> None:
+    def __init__(
+        self, settings: ModelSettings, shape: tuple[int, int], trained_on: Coverage, *, controls: int = 2
+    ) -> None:
         super().__init__()
-        self.settings = settings
-        self.pixels = pixels
-        self.trained_on = trained_on
+        self.settings, self.shape, self.trained_on, self.controls = settings, shape, trained_on, controls
+        self.pixels = shape[0] * shape[1]
+        latent, width = settings.latent, settings.width
+        modes = latent if settings.encoder == "pod" else settings.modes
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.member)
-            self.encoder = ResidualMLP(pixels, settings.width, settings.latent)
-            self.decoder = ResidualMLP(settings.latent, settings.width, pixels)
-            self.potential_network = TanhPotential(settings.latent, 2, settings.width)
+            self.coordinates = Coordinates(self.pixels, modes)
+            match settings.encoder:
+                case "dense":
+                    self.autoencoder = DenseAutoencoder(
+                        self.coordinates.count, latent, width, pixels=not modes
+                    )
+                case "convolutional":
+                    self.autoencoder = ConvolutionalAutoencoder(shape, latent, width)
+                case "pod":
+                    self.autoencoder = LinearAutoencoder()
+            kind = EnergyPotential if settings.potential == "energy" else FreePotential
+            self.potential_network = kind(latent, controls, width)
+            self.mobility = LearnedMobility(latent, width) if settings.mobility == "learned" else None
+
+    def fit(self, images: Float[Tensor, "image pixel"]) -> None:
+        """Take from the training images what is fixed before training: their modes and scales."""
+        self.coordinates.fit(images)
+        self.autoencoder.fit(self.coordinates.of(images))
 
     def encode(self, images: Float[Tensor, "*batch pixel"]) -> Float[Tensor, "*batch latent"]:
         """Return z = E(X)."""
-        return self.encoder(images)
+        return self.autoencoder.encode(self.coordinates.of(images))
 
     def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch pixel"]:
         """Return X̂ = D(z)."""
-        return self.decoder(z)
-
-    def potential(
-        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch 2"]
-    ) -> Float[Tensor, "*batch"]:
-        """Return V(z, α, h)."""
-        return self.potential_network(z, controls)
-
-    def force(
-        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch 2"]
-    ) -> Float[Tensor, "*batch latent"]:
-        """Return −∂V/∂z, which is ż in this model."""
-        # States do not see each other, so the gradient of the sum holds the gradient of each.
-        return -torch.func.grad(lambda state: self.potential(state, controls).sum())(z)
-
-    def step(
-        self,
-        z: Float[Tensor, "*batch latent"],
-        controls: Float[Tensor, "*batch 2"],
-        interval: Float[Tensor, "*batch"],
-    ) -> Float[Tensor, "*batch latent"]:
-        """Return z − Δt ∂V/∂z, the state one interval later."""
-        return z + interval[..., None] * self.force(z, controls)
+        return self.coordinates.images(self.autoencoder.decode(z))
 
     def latent_rate(
         self, images: Float[Tensor, "*batch pixel"], rates: Float[Tensor, "*batch pixel"]
     ) -> Float[Tensor, "*batch latent"]:
         """Return the exact ż = J_E ∂φ/∂t, by one forward-mode product."""
-        return torch.func.jvp(self.encode, (images,), (rates,))[1]
+        x, rate = self.coordinates.of(images), self.coordinates.of_rate(rates)
+        return self.autoencoder.push_encode(x, rate)[1]
+
+    def image_rate(
+        self, z: Float[Tensor, "*batch latent"], z_rate: Float[Tensor, "*batch latent"]
+    ) -> Float[Tensor, "*batch pixel"]:
+        """Return J_D ż, the motion of the decoded image, by one forward-mode product."""
+        return self.coordinates.rates(self.autoencoder.push_decode(z, z_rate)[1])
+
+    def potential(
+        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch"]:
+        """Return V(z, α, h)."""
+        return self.potential_network(z, controls)
+
+    def slope(
+        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch latent"]:
+        """Return ∂V/∂z."""
+        # States do not see each other, so the gradient of the sum holds the gradient of each.
+        return torch.func.grad(lambda state: self.potential(state, controls).sum())(z)
+
+    def curvature(
+        self, z: Float[Tensor, "batch latent"], controls: Float[Tensor, "batch control"]
+    ) -> Float[Tensor, "batch latent latent"]:
+        """Return ∂²V/∂z²."""
+        return torch.func.vmap(torch.func.hessian(self.potential))(z, controls)
+
+    def metric(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch latent latent"]:
+        """Return G = JᵀJ/N with J = ∂D/∂z over N pixels.
+
+        Where it is the identity, the length of a step in z is the rms change of the image.
+        """
+        flat = z.reshape(-1, z.shape[-1])
+        jacobian = torch.func.vmap(torch.func.jacfwd(self.autoencoder.decode))(flat)
+        return (jacobian.mT @ jacobian).reshape(*z.shape, z.shape[-1])
+
+    def velocity(
+        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch latent"]:
+        """Return −K ∂V/∂z, which is ż in this model."""
+        return self.flow(z, self.slope(z, controls))
+
+    def flow(
+        self, z: Float[Tensor, "*batch latent"], slope: Float[Tensor, "*batch latent"]
+    ) -> Float[Tensor, "*batch latent"]:
+        """Return −K(z) times a slope, with the mobility K of the settings."""
+        if self.mobility is not None:
+            return -self.mobility(z, slope)
+        if self.settings.mobility == "pullback":
+            return -torch.linalg.solve(self.metric(z), slope)
+        return -slope
+
+    def step(
+        self,
+        z: Float[Tensor, "*batch latent"],
+        controls: Float[Tensor, "*batch control"],
+        interval: Float[Tensor, "*batch"],
+    ) -> Float[Tensor, "*batch latent"]:
+        """Return z − Δt K ∂V/∂z, the state one interval later."""
+        return z + interval[..., None] * self.velocity(z, controls)
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors) and settings (JSON) into a folder."""
         save_file(self.state_dict(), folder / WEIGHTS)
         record = {
-            "pixels": self.pixels,
+            "shape": list(self.shape),
+            "controls": self.controls,
             "model": self.settings.model_dump(mode="json"),
             "trained_on": dict(self.trained_on),
         }
@@ -101,10 +173,12 @@ def load_model(folder: Path | str) -> ReducedModel:
     try:
         record = json.loads((folder / SETTINGS).read_text())
         weights = load_file(folder / WEIGHTS)
-    except (OSError, ValueError) as error:
+        settings, shape = ModelSettings.parse(record["model"]), tuple(record["shape"])
+        model = ReducedModel(settings, shape, record["trained_on"], controls=record["controls"])
+        model.load_state_dict(weights)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
         raise InvalidSetting(
-            f"model = {str(folder)!r}: must be a folder with {WEIGHTS} and {SETTINGS} ({error})"
+            f"model = {str(folder)!r}: must be a folder with {WEIGHTS} and {SETTINGS} ({reason})"
         ) from None
-    model = ReducedModel(ModelSettings.parse(record["model"]), record["pixels"], record["trained_on"])
-    model.load_state_dict(weights)
     return model.eval()

@@ -1,27 +1,40 @@
-"""The networks of the arm `paper`, in the manner of the pixel Hamiltonian network.
+"""The parts of a model: maps between image and latent state, potentials, mobilities.
 
-Fully connected, residual, with orthogonal weights at the start, after Greydanus, Dzamba and Yosinski
-(Hamiltonian neural networks, 2019).  The paper says nothing of its layers; these are the closest public
-relatives.
+The dense networks are residual with orthogonal weights at the start, in the manner of the pixel Hamiltonian
+network (Greydanus, Dzamba and Yosinski, Hamiltonian neural networks, 2019).  The paper says nothing of its
+layers; these are the closest public relatives.
+
+An image enters by its coordinates x, whose Euclidean norm is the rms of the pixels (see
+`nrp.reduction.coordinates`).
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
+
+from nrp.settings import InvalidSetting
+
+_GAIN = 3.0
+"""Latent states in rms image units are small; networks see them so many times larger."""
 
 
 class ResidualMLP(nn.Module):
     """Three hidden tanh layers, the second and third residual, and a linear output."""
 
-    def __init__(self, inputs: int, width: int, outputs: int) -> None:
+    def __init__(self, inputs: int, width: int, outputs: int, *, last: float = 1.0) -> None:
         super().__init__()
         self.first = nn.Linear(inputs, width)
         self.second = nn.Linear(width, width)
         self.third = nn.Linear(width, width)
         self.last = nn.Linear(width, outputs)
         _orthogonal(self)
+        with torch.no_grad():
+            self.last.weight *= last
 
     def forward(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         """Map the last axis from inputs to outputs."""
@@ -30,8 +43,156 @@ class ResidualMLP(nn.Module):
         hidden = hidden + torch.tanh(self.third(hidden))
         return self.last(hidden)
 
+    def push(
+        self, x: Float[Tensor, "*batch inputs"], rate: Float[Tensor, "*batch inputs"]
+    ) -> tuple[Float[Tensor, "*batch outputs"], Float[Tensor, "*batch outputs"]]:
+        """Return the output and its derivative along a rate of the input.
 
-class TanhPotential(nn.Module):
+        The same as `torch.func.jvp`, and 1.6 times faster with its backward pass.
+        """
+        hidden = torch.tanh(self.first(x))
+        moved = (1 - hidden.square()) * functional.linear(rate, self.first.weight)
+        for layer in (self.second, self.third):
+            added = torch.tanh(layer(hidden))
+            moved = moved + (1 - added.square()) * functional.linear(moved, layer.weight)
+            hidden = hidden + added
+        return self.last(hidden), functional.linear(moved, self.last.weight)
+
+
+class Autoencoder(nn.Module):
+    """Coordinates x of an image ↔ latent states z; base of all kinds."""
+
+    def fit(self, x: Float[Tensor, "image coordinate"]) -> None:
+        """Take what is fixed before training from the coordinates of the training images."""
+
+    def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
+        """Return z = E(x)."""
+        raise NotImplementedError
+
+    def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch coordinate"]:
+        """Return x̂ = D(z)."""
+        raise NotImplementedError
+
+    def push_encode(self, x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z and ż = J_E ẋ."""
+        return torch.func.jvp(self.encode, (x,), (rate,))
+
+    def push_decode(self, z: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x̂ and its rate J_D ż."""
+        return torch.func.jvp(self.decode, (z,), (rate,))
+
+
+class LinearAutoencoder(Autoencoder):
+    """The latent state is the coordinates themselves: POD with as many modes."""
+
+    def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
+        """Return z = x."""
+        return x
+
+    def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch coordinate"]:
+        """Return x̂ = z."""
+        return z
+
+
+class DenseAutoencoder(Autoencoder):
+    """Two dense networks, that see the pixels (the paper's arm) or POD coefficients.
+
+    Coefficients come in order of their importance; there the networks have a linear part besides, which
+    begins as the leading modes, so that the map begins isometric, and each coefficient is scaled by a power
+    of its deviation, so that the small ones are neither lost nor drowned in steps meant for the large.
+    """
+
+    def __init__(self, coordinates: int, latent: int, width: int, *, pixels: bool) -> None:
+        super().__init__()
+        last = 1.0 if pixels else 0.1
+        self.encoder = ResidualMLP(coordinates, width, latent, last=last)
+        self.decoder = ResidualMLP(latent, width, coordinates, last=last)
+        # Pixels reach the network as they are.
+        self.register_buffer("inner", torch.full((coordinates,), math.sqrt(coordinates)))
+        self.register_buffer("outer", 1 / self.inner)
+        self.register_buffer("state", torch.ones(latent))
+        self.to_latent = None if pixels else nn.Parameter(torch.eye(latent, coordinates))
+        self.from_latent = None if pixels else nn.Parameter(torch.eye(coordinates, latent))
+
+    def fit(self, x: Float[Tensor, "image coordinate"]) -> None:
+        """Take the scales of the coefficients from these."""
+        if self.to_latent is not None:
+            deviation = x.square().mean(dim=0).sqrt()
+            self.outer = (deviation / deviation[0]).sqrt()
+            self.inner = _GAIN / self.outer
+            self.state = self.inner[: len(self.state)]
+
+    def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
+        """Return z = E(x)."""
+        z = self.encoder(self.inner * x)
+        return z if self.to_latent is None else z + functional.linear(x, self.to_latent)
+
+    def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch coordinate"]:
+        """Return x̂ = D(z)."""
+        x = self.outer * self.decoder(self.state * z)
+        return x if self.from_latent is None else x + functional.linear(z, self.from_latent)
+
+    def push_encode(self, x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z and ż = J_E ẋ."""
+        z, moved = self.encoder.push(self.inner * x, self.inner * rate)
+        if self.to_latent is not None:
+            z, moved = (
+                z + functional.linear(x, self.to_latent),
+                moved + functional.linear(rate, self.to_latent),
+            )
+        return z, moved
+
+    def push_decode(self, z: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x̂ and its rate J_D ż."""
+        x, moved = (self.outer * part for part in self.decoder.push(self.state * z, self.state * rate))
+        if self.from_latent is not None:
+            x, moved = (
+                x + functional.linear(z, self.from_latent),
+                moved + functional.linear(rate, self.from_latent),
+            )
+        return x, moved
+
+
+class ConvolutionalAutoencoder(Autoencoder):
+    """Three strided circular convolutions and a dense layer to one latent vector, and their mirror image.
+
+    Raises
+    ------
+    InvalidSetting
+        If the sides of the image cannot be halved three times.
+    """
+
+    def __init__(self, shape: tuple[int, int], latent: int, channels: int) -> None:
+        super().__init__()
+        if any(side % 8 for side in shape):
+            raise InvalidSetting(
+                f"encoder = 'convolutional': the sides {shape[0]} × {shape[1]} of an image must divide by 8"
+            )
+        self.shape, small = shape, (channels, shape[0] // 8, shape[1] // 8)
+        sizes = (1, channels // 4, channels // 2, channels)
+        down, up = [], []
+        for i in range(3):
+            down += [nn.Conv2d(sizes[i], sizes[i + 1], 4, 2, 1, padding_mode="circular"), nn.SiLU()]
+            up[:0] = [
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                nn.Conv2d(sizes[i + 1], sizes[i], 3, 1, 1, padding_mode="circular"),
+                *([nn.SiLU()] if i else []),
+            ]
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(math.prod(small), latent))
+        self.decoder = nn.Sequential(nn.Linear(latent, math.prod(small)), nn.Unflatten(1, small), *up)
+
+    def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
+        """Return z = E(x)."""
+        images = x.reshape(-1, 1, *self.shape) * math.sqrt(x.shape[-1])
+        return self.encoder(images).reshape(*x.shape[:-1], -1)
+
+    def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch coordinate"]:
+        """Return x̂ = D(z)."""
+        x = self.decoder(z.reshape(-1, z.shape[-1])).flatten(1)
+        return (x / math.sqrt(x.shape[-1])).reshape(*z.shape[:-1], -1)
+
+
+class FreePotential(nn.Module):
     """V(z, α, h): two hidden tanh layers and a sum without constant, which no gradient could fix."""
 
     def __init__(self, latent: int, controls: int, width: int) -> None:
@@ -42,11 +203,54 @@ class TanhPotential(nn.Module):
         _orthogonal(self)
 
     def forward(
-        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch controls"]
+        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch"]:
         """Return V for each state."""
         hidden = torch.tanh(self.first(torch.cat([z, controls], dim=-1)))
         return self.last(torch.tanh(self.second(hidden))).squeeze(-1)
+
+
+class EnergyPotential(nn.Module):
+    """V = U(z, α) − h·M(z): an energy per area is linear in the field, and bounded below.
+
+    The field h is the second control; all others enter U.  U is a network, whose value is bounded, and a
+    parabola, so V grows at infinity.
+    """
+
+    def __init__(self, latent: int, controls: int, width: int) -> None:
+        super().__init__()
+        self.others = [i for i in range(controls) if i != 1]
+        self.network = ResidualMLP(latent + len(self.others), width, 1, last=0.1)
+        self.moment = ResidualMLP(latent, width // 2, 1, last=0.1)
+        self.slope = nn.Parameter(torch.zeros(latent))
+        self.growth = nn.Parameter(torch.tensor(-3.0))
+
+    def magnetization(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
+        """Return M(z) = −∂V/∂h."""
+        return self.moment(_GAIN * z).squeeze(-1) + z @ self.slope
+
+    def forward(
+        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch"]:
+        """Return V for each state."""
+        state = torch.cat([_GAIN * z, controls[..., self.others]], dim=-1)
+        growth = functional.softplus(self.growth) / 2 * z.square().sum(-1)
+        return self.network(state).squeeze(-1) + growth - controls[..., 1] * self.magnetization(z)
+
+
+class LearnedMobility(nn.Module):
+    """A symmetric positive matrix B(z)B(z)ᵀ that begins near the identity."""
+
+    def __init__(self, latent: int, width: int) -> None:
+        super().__init__()
+        self.network = ResidualMLP(latent, width, latent**2, last=0.01)
+
+    def forward(
+        self, z: Float[Tensor, "*batch latent"], slope: Float[Tensor, "*batch latent"]
+    ) -> Float[Tensor, "*batch latent"]:
+        """Return the matrix at z times the slope."""
+        root = self.network(z).unflatten(-1, (z.shape[-1], z.shape[-1])) + torch.eye(z.shape[-1])
+        return torch.einsum("...ik,...jk,...j->...i", root, root, slope)
 
 
 def _orthogonal(module: nn.Module) -> None:

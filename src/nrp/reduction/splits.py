@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
 from numpy import ndarray
 
-from nrp.settings import ModelSettings
+from nrp.settings import ModelSettings, Runs
 
 _COORDINATES = ("anisotropy", "sample", "sweep_rate")
 _SPLITS = {
@@ -24,39 +26,59 @@ Coverage = Mapping[str, Sequence[float]]
 """What a model was trained on: the values of each coordinate in `_COORDINATES`."""
 
 
+def runs_with(dataset: xr.Dataset, named: Runs) -> ndarray:
+    """Return for each run whether one of its coordinates is named."""
+    return np.any([np.isin(dataset[name].values, getattr(named, name)) for name in _COORDINATES], axis=0)
+
+
 def trained_runs(dataset: xr.Dataset, settings: ModelSettings) -> ndarray:
     """Return for each run of the training data whether the model is trained on it."""
-    held = np.isin(dataset.anisotropy.values, settings.held_anisotropy)
-    return ~(held | np.isin(dataset["sample"].values, settings.held_sample))
+    return ~(runs_with(dataset, settings.held) | runs_with(dataset, settings.validation))
 
 
-def coverage(dataset: xr.Dataset, settings: ModelSettings) -> Coverage:
-    """Return what a model with these settings sees of a dataset that it is trained on."""
-    known = dataset.isel(run=trained_runs(dataset, settings))
-    return {name: np.unique(known[name].values).tolist() for name in _COORDINATES}
+def coverage(datasets: Sequence[xr.Dataset], settings: ModelSettings) -> Coverage:
+    """Return what a model with these settings sees of the datasets that it is trained on."""
+    known = [data.isel(run=trained_runs(data, settings)) for data in datasets]
+    return {
+        name: np.unique(np.concatenate([d[name].values for d in known])).tolist() for name in _COORDINATES
+    }
 
 
-def split_names(dataset: xr.Dataset, trained_on: Coverage) -> ndarray:
+def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Coverage) -> ndarray:
     """Return the name of the split of each run, by what of it does not occur in the training runs.
 
     Parameters
     ----------
     dataset
         The runs to name.
+    settings
+        Of the model, for its validation runs.
     trained_on
         The anisotropies, samples and sweep rates that the model has seen.
 
     Returns
     -------
     ndarray of str
-        ``trained``, ``new_anisotropy``, ``new_disorder``, ``new_sweep_rate``, ``new_all``, for the bead
-        ``random_start``; an empty name where two of three things are new.
+        ``trained``, ``validation``, ``new_anisotropy``, ``new_disorder``, ``new_sweep_rate``, ``new_all``,
+        for the bead ``random_start``; where a table makes the field, ``field_step`` if it jumps and else
+        ``field_hold``.  An empty name where two of three things are new.
     """
     new = {name: ~np.isin(dataset[name].values, trained_on[name]) for name in _COORDINATES}
+    protocol = _protocol(dataset)
+    if protocol:
+        return np.where(new["anisotropy"] | new["sample"], "", protocol)
     names = [
         _SPLITS.get(frozenset(name for name in new if new[name][run]), "")
         for run in range(dataset.sizes["run"])
     ]
     if "disorder" not in dataset:
         names = ["random_start" if name == "new_disorder" else name for name in names]
-    return np.array(names)
+    return np.where(runs_with(dataset, settings.validation), "validation", names)
+
+
+def _protocol(dataset: xr.Dataset) -> str:
+    """Return the split of runs whose field is no sweep; empty for a sweep."""
+    table = json.loads(dataset.attrs.get("settings", "{}")).get("field_table")
+    if not table:
+        return ""
+    return "field_step" if any(a == b for (a, _), (b, _) in pairwise(table)) else "field_hold"

@@ -1,140 +1,237 @@
-"""Training of one member: a plain loop with a seed, a checkpoint and a log."""
+"""Training of members: one loop for all arms, with a seed, checkpoints and a log."""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from safetensors.torch import load_file, save_file
+from joblib import Parallel, delayed
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch.optim import Adam, Muon, Optimizer
 
 from nrp.progress import progress
 from nrp.reduction.data import FrameData, load_frames
-from nrp.reduction.losses import paper_loss
+from nrp.reduction.losses import LOSSES, Frames
 from nrp.reduction.model import ReducedModel
-from nrp.reduction.splits import Coverage, coverage, trained_runs
+from nrp.reduction.splits import coverage, runs_with, trained_runs
 from nrp.settings import InvalidSetting, ModelSettings
+from nrp.simulation import open_dataset
 from nrp.store import Step, Store, write_text
 
-TRAIN = Step("train", 1)
+TRAIN = Step("train", 2)
 LOG = "training.csv"
 _CHECKPOINT = "checkpoint.safetensors"
-_EPOCHS_BETWEEN_CHECKPOINTS = 20
+_EPOCHS_BETWEEN_CHECKPOINTS = 10
+_WARM_UP = 0.02
+"""Share of the steps over which the learning rate rises."""
+_ALLOWED_RISE = 1e3
+"""A loss so many times its smallest so far is a training that diverges."""
 
 
 class Diverged(ArithmeticError):
-    """The loss is no longer a number; the message is one line."""
+    """The loss is no longer a number, or far above what it was; the message is one line."""
 
 
-def train(dataset: xr.Dataset, settings: ModelSettings, store: Store) -> Path:
+def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store) -> Path:
     """Return the folder of a trained model, training it if it is not in the store.
 
-    The folder holds the weights, the settings and `training.csv` with one row per epoch: both terms of
-    the loss and the latent scale (standard deviation of z over all training frames of the epoch).
+    The folder holds the weights, the settings and `training.csv` with one row per epoch: the terms of the
+    loss, the latent scale (rms standard deviation of z over the training frames) and, every tenth epoch,
+    the loss of the validation runs, if there are any; their best weights are kept if there is a patience.
     Training that was interrupted goes on from its last checkpoint, to the same weights on a CPU.
+
+    Parameters
+    ----------
+    datasets
+        Runs of one system; those that the settings hold back are left out.
+    settings
+        Parts, training and seed.
+    store
+        Where the model lies.
 
     Raises
     ------
     InvalidSetting
-        If no run is left to train on, or a variable is missing.
+        If no run is left to train on, a variable is missing, or the encoder does not fit the images.
     Diverged
-        If the loss leaves the finite numbers.
+        If the loss leaves the finite numbers, or rises a thousandfold.
     """
-    runs = trained_runs(dataset, settings)
-    if not runs.any():
-        raise InvalidSetting(
-            f"held_anisotropy = {list(settings.held_anisotropy)}: must leave a run to train on"
+
+    def fit(folder: Path) -> None:
+        parts = [load_frames(data, trained_runs(data, settings)) for data in datasets]
+        parts = [part for part in parts if len(part.images)]
+        if not parts:
+            raise InvalidSetting(f"held = {settings.held.model_dump()}: must leave a run to train on")
+        if settings.loss == "identified":
+            _check_energy(parts)
+        watched = [load_frames(data, runs_with(data, settings.validation)) for data in datasets]
+        model = ReducedModel(
+            settings,
+            (datasets[0].sizes["y"], datasets[0].sizes["x"]),
+            coverage(datasets, settings),
+            controls=parts[0].controls.shape[-1],
         )
-    return store.get(
-        TRAIN,
-        settings,
-        lambda folder: _fit(load_frames(dataset, runs), settings, folder, coverage(dataset, settings)),
-        inputs=(dataset.attrs["key"],),
-    )
+        _fit(model, parts, [part for part in watched if len(part.images)], folder)
+
+    return store.get(TRAIN, settings, fit, inputs=tuple(data.attrs["key"] for data in datasets))
 
 
-def _fit(frames: FrameData, settings: ModelSettings, folder: Path, trained_on: Coverage) -> None:
-    model = ReducedModel(settings, frames.images.shape[-1], trained_on)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
-    images, controls = frames.images, frames.controls
-    # All frames but the last of a run have a next one; the pair is named by its first frame.
-    count, steps = images.shape[0], images.shape[1] - 1
-    log, first = _resume(model, optimizer, folder)
-    per_epoch = -(-count * steps // settings.batch)
-    schedule = _half_cosine(settings.epochs * per_epoch)
-    epochs = range(first, settings.epochs)
+def train_members(
+    paths: Sequence[Path], settings: ModelSettings, members: int, store: Store, *, workers: int | None = None
+) -> list[Path]:
+    """Return the folders of so many members, that differ in their seeds, trained in parallel processes.
+
+    Parameters
+    ----------
+    paths
+        The datasets.
+    workers
+        Processes of one thread each; by default one per core.
+    """
+    pool = Parallel(n_jobs=min(workers or os.cpu_count() or 1, members), inner_max_num_threads=1)
+    seeds = range(settings.member, settings.member + members)
+    return pool(delayed(_train_member)(paths, settings.replace(member=seed), store.root) for seed in seeds)
+
+
+def _train_member(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:
+    torch.set_num_threads(1)
+    return train([open_dataset(path) for path in paths], settings, Store(root))
+
+
+def _check_energy(parts: list[FrameData]) -> None:
+    if any(part.energy.isnan().any() for part in parts):
+        raise InvalidSetting("data: the variable 'energy' is missing; the loss 'identified' is tied to it")
+
+
+def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], folder: Path) -> None:
+    settings = model.settings
+    images = torch.cat([part.images.flatten(0, 1) for part in parts])
+    model.fit(images)
+    frames, others = Frames(model, parts), Frames(model, watched) if watched else None
+    optimizers = _optimizers(model)
+    log, best = _resume(model, optimizers, folder)
+    per_epoch = -(-len(frames.first) // settings.batch)
+    total = settings.epochs * per_epoch
+    epochs = range(len(log), settings.epochs)
     title = f"training arm {settings.arm}, member {settings.member}"
     for epoch in progress(epochs, total=len(epochs), title=title):
-        order = np.random.default_rng([settings.member, epoch]).permutation(count * steps)
-        totals = np.zeros(2)
-        for i, batch in enumerate(np.array_split(order, per_epoch)):
-            run, frame = torch.from_numpy(batch // steps), torch.from_numpy(batch % steps)
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * schedule(epoch * per_epoch + i)
-            terms = paper_loss(
-                model,
-                images[run, frame],
-                images[run, frame + 1],
-                controls[run, frame],
-                frames.intervals[run, frame],
-            )
-            loss = terms.reconstruction + settings.dynamics_weight * terms.dynamics
-            if not torch.isfinite(loss):
+        if settings.patience and epoch - best.get("epoch", epoch) >= settings.patience:
+            break
+        generator = torch.Generator().manual_seed(settings.member * settings.epochs + epoch)
+        order = frames.order(generator)
+        sums: dict[str, float] = {}
+        for i, places in enumerate(order.tensor_split(per_epoch)):
+            step = epoch * per_epoch + i
+            _set_rate(optimizers, _schedule(step, total))
+            terms = LOSSES[settings.loss](model, frames, frames.batch(places, generator), generator)
+            loss = sum(weight * value for weight, value in terms.values())
+            smallest = min((row["loss"] for row in log), default=np.inf)
+            if not loss.item() <= _ALLOWED_RISE * smallest or not torch.isfinite(loss):
                 raise Diverged(
-                    f"learning_rate = {settings.learning_rate}: the loss is no longer finite in epoch "
+                    f"learning_rate = {settings.learning_rate}: the loss is {loss.item():.3g} in epoch "
                     f"{epoch}; a smaller rate is needed (the last checkpoint is kept)"
                 )
-            optimizer.zero_grad()
+            for optimizer in optimizers:
+                optimizer.zero_grad()
             loss.backward()
-            optimizer.step()
-            totals += [term.item() * len(batch) for term in terms]
-        reconstruction, dynamics = totals / len(order)
-        log.append([epoch, reconstruction, dynamics, _latent_scale(model, frames)])
-        if (epoch + 1) % _EPOCHS_BETWEEN_CHECKPOINTS == 0 or epoch + 1 == settings.epochs:
-            _save_checkpoint(model, optimizer, log, folder)
+            for optimizer in optimizers:
+                optimizer.step()
+            for name, value in {"loss": loss, **{name: value for name, (_, value) in terms.items()}}.items():
+                sums[name] = sums.get(name, 0.0) + value.item() * len(places) / len(order)
+        check = (epoch + 1) % _EPOCHS_BETWEEN_CHECKPOINTS == 0 or epoch + 1 == settings.epochs
+        validation = _validation(model, others) if check and others else np.nan
+        log.append(
+            {"epoch": epoch, **sums, "latent_scale": _latent_scale(model, frames), "validation": validation}
+        )
+        if check:
+            if settings.patience and validation < best.get("validation", np.inf):
+                weights = {name: value.clone() for name, value in model.state_dict().items()}
+                best = {"epoch": epoch, "validation": validation, "weights": weights}
+            _save_checkpoint(model, optimizers, log, best, folder)
+    if best:
+        model.load_state_dict(best["weights"])
     model.save(folder)
     (folder / _CHECKPOINT).unlink()
 
 
-def _half_cosine(total: int):
-    return lambda step: 0.5 * (1 + np.cos(np.pi * step / total))
+def _optimizers(model: ReducedModel) -> list[Optimizer]:
+    """Return Adam for all weights, or Muon for the matrices of the networks and Adam for the others."""
+    rate = model.settings.learning_rate
+    if model.settings.optimizer == "adam":
+        return [Adam(model.parameters(), lr=rate, fused=True)]
+    weights = dict(model.named_parameters())
+    matrices = [
+        name for name, w in weights.items() if name.endswith("weight") and w.ndim == 2 and min(w.shape) > 1
+    ]
+    others = [weight for name, weight in weights.items() if name not in matrices]
+    muon = Muon([weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3)
+    return [muon, Adam(others, lr=0.1 * rate, fused=True)]
 
 
-def _latent_scale(model: ReducedModel, frames: FrameData) -> float:
+def _set_rate(optimizers: list[Optimizer], factor: float) -> None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+
+def _schedule(step: int, total: int) -> float:
+    """Return the factor of the learning rate: a short rise, then half a cosine down to zero."""
+    return min(1.0, (step + 1) / (_WARM_UP * total)) * 0.5 * (1 + np.cos(np.pi * step / total))
+
+
+def _latent_scale(model: ReducedModel, frames: Frames) -> float:
     with torch.no_grad():
-        z = model.encode(frames.images[:, ::10]).flatten(0, 1)
+        z = model.autoencoder.encode(frames.x[::10])
     return float(z.std(dim=0).square().mean().sqrt())
 
 
-def _save_checkpoint(model, optimizer, log: list, folder: Path) -> None:
-    """Write weights, Adam's moments and the log as tensors: no pickle."""
-    tensors = {f"weights.{name}": value for name, value in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": value for name, value in state.items()}
-    tensors["log"] = torch.tensor(np.array(log), dtype=torch.float64)
+def _validation(model: ReducedModel, frames: Frames) -> float:
+    generator = torch.Generator().manual_seed(0)
+    terms = LOSSES[model.settings.loss](model, frames, frames.batch(frames.first, generator), generator)
+    return sum(weight * value.item() for weight, value in terms.values())
+
+
+def _save_checkpoint(
+    model: ReducedModel, optimizers: list[Optimizer], log: list[dict], best: dict, folder: Path
+) -> None:
+    """Write weights, moments and the best weights as tensors, the log beside them: no pickle."""
+    tensors = {f"weights/{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"best/{name}": value for name, value in best.get("weights", {}).items()}
+    for number, optimizer in enumerate(optimizers):
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"moments/{number}/{index}/{name}": value for name, value in state.items()}
+    record = {"log": log, "best": {name: value for name, value in best.items() if name != "weights"}}
     temporary = folder / f".{_CHECKPOINT}"
-    save_file(tensors, temporary)
+    save_file(tensors, temporary, metadata={"record": json.dumps(record)})
     temporary.replace(folder / _CHECKPOINT)
-    table = pd.DataFrame(log, columns=["epoch", "reconstruction", "dynamics", "latent_scale"])
-    write_text(folder / LOG, table.to_csv(index=False))
+    write_text(folder / LOG, pd.DataFrame(log).to_csv(index=False))
 
 
-def _resume(model, optimizer, folder: Path) -> tuple[list, int]:
-    """Load the last checkpoint, if there is one; return the log and the first epoch to do."""
+def _resume(model: ReducedModel, optimizers: list[Optimizer], folder: Path) -> tuple[list[dict], dict]:
+    """Load the last checkpoint, if there is one; return the log, and the best epoch with its weights."""
     if not (folder / _CHECKPOINT).exists():
-        return [], 0
-    tensors = load_file(folder / _CHECKPOINT)
-    log = tensors.pop("log").tolist()
-    weights, moments = {}, {}
+        return [], {}
+    with safe_open(folder / _CHECKPOINT, "pt") as file:
+        record = json.loads(file.metadata()["record"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+    kept: dict[str, dict] = {"weights": {}, "best": {}}
+    moments: list[dict] = [{} for _ in optimizers]
     for name, value in tensors.items():
-        kind, _, rest = name.partition(".")
-        if kind == "weights":
-            weights[rest] = value
+        kind, _, rest = name.partition("/")
+        if kind == "moments":
+            number, index, moment = rest.split("/")
+            moments[int(number)].setdefault(int(index), {})[moment] = value
         else:
-            index, _, moment = rest.partition(".")
-            moments.setdefault(int(index), {})[moment] = value
-    model.load_state_dict(weights)
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
-    return log, len(log)
+            kept[kind][rest] = value
+    model.load_state_dict(kept["weights"])
+    for optimizer, state in zip(optimizers, moments, strict=True):
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    best = record["best"]
+    return record["log"], best | {"weights": kept["best"]} if best else {}

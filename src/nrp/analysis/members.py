@@ -1,0 +1,92 @@
+"""One result of several members: means with intervals over their seeds, and where they differ."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from numpy import ndarray
+
+from nrp.analysis.diagnostics import diagnostics
+from nrp.analysis.forecast import forecast
+from nrp.analysis.onset import onset_curve
+from nrp.analysis.result import COLUMNS, Result, mean_row, row
+from nrp.reduction import ReducedModel, load_frames
+from nrp.store import Step
+
+MEMBERS = Step("members", 1)
+_VALUES = ("value", "low", "high", "members", "profile", "key")
+
+
+def members(*inputs: ReducedModel | xr.Dataset) -> Result:
+    """Return the forecast and the diagnostics of an arm over its members.
+
+    Rows: those of `nrp.analysis.forecast.forecast` and `nrp.analysis.diagnostics.diagnostics`, each a mean
+    over members with its 95 % interval by Student's t; of numbers without a model, which are the same for
+    all, the value alone.  ``gauge_spread``, see `gauge`; ``onset_gradient_correlation`` between the curves of
+    pairs of members, mean and extremes.
+    Arrays: ``alphas``, ``member_gradients`` (member, anisotropy), ‖∂V/∂z‖ at the onset; ``field`` (frame)
+    and ``gauge`` (member, anisotropy, frame); ``first_values``, the values of the first member in the order
+    of the rows.
+
+    Parameters
+    ----------
+    *inputs
+        At least two models, and the datasets, of which the first holds one run per anisotropy.
+    """
+    models = [each for each in inputs if isinstance(each, ReducedModel)]
+    datasets = [each for each in inputs if isinstance(each, xr.Dataset)]
+    tables = []
+    for model in models:
+        results = (forecast(model, *datasets), diagnostics(model, *datasets))
+        tables.append(pd.concat([result.table for result in results], ignore_index=True))
+    columns = [name for name in COLUMNS if name not in _VALUES]
+    values = np.array([table["value"].to_numpy(dtype=float) for table in tables])
+    rows = []
+    for i, labels in enumerate(tables[0][columns].to_dict("records")):
+        common = {name: None if pd.isna(label) else label for name, label in labels.items()}
+        of_model = common["arm"] == models[0].settings.arm
+        metric = common.pop("metric")
+        if of_model:
+            rows.append(mean_row(metric, values[:, i], members=len(models), **common))
+        else:
+            rows.append(row(metric, values[0, i], **common))
+    films = datasets[0].sortby("anisotropy")
+    spread, curves = gauge(models, films)
+    arm = {"arm": models[0].settings.arm, "members": len(models)}
+    gradients = np.stack([onset_curve(model, films) for model in models])
+    alike = np.corrcoef(gradients)[np.triu_indices(len(models), 1)]
+    extremes = {"case": "range", "low": alike.min(), "high": alike.max()}
+    rows += [
+        row("gauge_spread", spread, analysis="members", system="film", **arm),
+        row("onset_gradient_correlation", alike.mean(), analysis="members", system="film", **arm, **extremes),
+    ]
+    return Result.of(
+        rows,
+        alphas=films.anisotropy.values,
+        field=films.external_field.values[0],
+        gauge=curves,
+        member_gradients=gradients,
+        first_values=values[0],
+    )
+
+
+def gauge(models: list[ReducedModel], films: xr.Dataset) -> tuple[float, ndarray]:
+    """Return how far the potentials of several members differ along the same runs.
+
+    Returns
+    -------
+    float
+        The rms over (α, h) of the standard deviation over members of V, over the standard deviation of V
+        along the runs.
+    ndarray
+        c(α, h) of each member, its V minus the mean of all (member, run, frame).
+    """
+    data = load_frames(films)
+    with torch.no_grad():
+        values = np.stack(
+            [m.potential(m.encode(data.images), data.controls).double().numpy() for m in models]
+        )
+    curves = values - values.mean(axis=0)
+    return float(np.sqrt(curves.var(axis=0, ddof=1).mean()) / values.std(axis=2).mean()), curves
