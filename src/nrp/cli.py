@@ -118,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("book", _book, "Run all chapters and build the HTML.")
     sub.add_argument("--offline", action="store_true", help="pages that ask nothing of the network (npm)")
 
+    command("publish", _publish, "Train all members and write what published/ holds (profile paper).")
+
     sub = command("results", _results, "Print every number of the book that has been computed.")
     sub.add_argument("--json", action="store_true", help="print the rows as one JSON list")
 
@@ -230,6 +232,13 @@ def _book(options: argparse.Namespace, chosen: Profile) -> None:
     from nrp.book.build import build_book
 
     print(build_book(chosen.name, root=_root(), store=Store(), offline=options.offline))
+
+
+def _publish(options: argparse.Namespace, chosen: Profile) -> None:
+    from nrp.book.study import Study
+
+    for folder in Study(chosen.name).publish():
+        print(folder)
 
 
 def _results(options: argparse.Namespace, chosen: Profile) -> None:

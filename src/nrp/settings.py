@@ -222,6 +222,8 @@ ARMS: dict[str, dict[str, Any]] = {
         "modes": 512,
         "dynamics_weight": 1.0,
         "by_motion": True,
+        "state_noise": 0.15,
+        "epochs": 240,
         "optimizer": "muon",
         "learning_rate": 0.02,
     },
@@ -255,6 +257,8 @@ class ModelSettings(Settings):
     """Of the loss `identified`: weight of the residual of the decoded rate."""
     isometry_weight: NonNegative = 1.0
     """Of the loss `identified`: weight of the stretching of the decoder."""
+    state_noise: NonNegative = 0.0
+    """Of the loss `identified`: rms length of random steps off the states at which ∂V/∂z is taken."""
     by_motion: bool = False
     """Whether frames are drawn more often where the image moves more, or each once in an epoch."""
     optimizer: Literal["adam", "muon"] = "adam"
@@ -311,7 +315,7 @@ class Profile(Settings):
     """The film while the field is swept to its opposite and back."""
     bead: CampaignSettings
     models: dict[str, ModelSettings]
-    """By name: an arm of the film, or ``bead``."""
+    """By name: an arm of the film, ``bead``, or the arm `paper` with another latent dimension."""
     members: Count = 1
     """How many of each arm are trained."""
     figure_anisotropy: tuple[Positive, Positive]
@@ -343,7 +347,8 @@ def profile(name: str) -> Profile:
         case "paper":
             book = _book()
             samples = book.samples.replace(sample=tuple(range(1, 10)))
-            return book.replace(name="paper", samples=samples, members=5)
+            others = {f"latent_{n}": book.models["paper"].replace(latent=n) for n in (2, 4, 8, 16, 64)}
+            return book.replace(name="paper", samples=samples, members=5, models=book.models | others)
         case _:
             raise InvalidSetting(f"profile = {name!r}: must be one of mini, book, paper")
 

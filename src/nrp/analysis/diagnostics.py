@@ -109,11 +109,11 @@ def _rate_rows(
     squares: dict[str, ndarray] = {}
     true = np.concatenate([s.z_rate.reshape(-1, s.z_rate.shape[-1]) for _, s in parts])
     controls = np.concatenate([s.controls.reshape(-1, s.controls.shape[-1]) for _, s in parts])
-    velocity = np.concatenate([s.velocity.reshape(true.shape[0], -1) for _, s in parts])
+    velocity = np.concatenate([s.velocity.reshape(-1, true.shape[1]) for _, s in parts])
     squares[arm] = ((true - velocity) ** 2).sum(axis=1)
     squares["lookup"] = ((true - table(controls[:, :2])) ** 2).sum(axis=1)
     whole = (true**2).sum(axis=1)
-    rest = np.concatenate([(d.external_field == d.external_field[:, -1:]).values.ravel() for d, _ in parts])
+    rest = np.concatenate([(d.external_field == d.external_field[:, -1]).values.ravel() for d, _ in parts])
     groups: list[tuple[dict, ndarray]] = [({}, np.ones(len(whole), bool))]
     groups += [({"case": "sweep"}, ~rest), ({"case": "rest"}, rest)]
     groups += [({"anisotropy": alpha}, controls[:, 0] == alpha) for alpha in np.unique(controls[:, 0])]

@@ -16,6 +16,7 @@ from nrp.reduction import ReducedModel, load_frames
 from nrp.store import Step
 
 MEMBERS = Step("members", 1)
+LATENTS = Step("latents", 1)
 _VALUES = ("value", "low", "high", "members", "profile", "key")
 
 
@@ -70,6 +71,22 @@ def members(*inputs: ReducedModel | xr.Dataset) -> Result:
         member_gradients=gradients,
         first_values=values[0],
     )
+
+
+def latent_dimensions(*inputs: ReducedModel | xr.Dataset) -> Result:
+    """Return what models of several latent dimensions rebuild and explain.
+
+    Rows: ``reconstruction_rmse`` and ``rate_error`` per split, with the case ``32 numbers``.
+    """
+    models = [each for each in inputs if isinstance(each, ReducedModel)]
+    datasets = [each for each in inputs if isinstance(each, xr.Dataset)]
+    rows = []
+    for model in models:
+        table = forecast(model, *datasets).table
+        chosen = table[table["metric"].isin(["reconstruction_rmse", "rate_error"]) & table["case"].isna()]
+        chosen = chosen[chosen["arm"] == model.settings.arm]
+        rows += chosen.assign(case=f"{model.settings.latent} numbers").to_dict("records")
+    return Result.of(rows)
 
 
 def gauge(models: list[ReducedModel], films: xr.Dataset) -> tuple[float, ndarray]:

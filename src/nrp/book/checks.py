@@ -50,7 +50,25 @@ BOUNDS: dict[str, Bound] = {
     "onset at α = 1": Bound("onset", "onset_time", (80, 86), (43, 50), {"anisotropy": 1.0}),
     "onset at α = 2": Bound("onset", "onset_time", (83, 89), (44, 52), {"anisotropy": 2.0}),
     "onset at α = 4": Bound("onset", "onset_time", (136, 144), (71, 78), {"anisotropy": 4.0}),
-    "reconstruction": Bound("forecast", "reconstruction_rmse", (0, 0.03), (0, 0.2), {"split": "trained"}),
+    "reconstruction": Bound(
+        "forecast_paper", "reconstruction_rmse", (0, 0.03), (0, 0.2), {"split": "trained"}
+    ),
+    "POD is twice worse": Bound(
+        "pod", "reconstruction_rmse", (0.06, 1), (0.01, 1), {"split": "trained", "case": "32 modes"}
+    ),
+    "velocity of the arm identified": Bound(
+        "forecast_identified",
+        "rate_error",
+        (0, 0.2),
+        (0, 0.9),
+        {"split": "trained", "arm": "identified", "case": None},
+    ),
+    "energy without a fit": Bound(
+        "diagnostics_identified", "energy_r2", (0.95, 1), (0.9, 1), {"split": "trained", "case": None}
+    ),
+    "response to the field": Bound(
+        "diagnostics_identified", "zeeman_error", (0, 0.05), (0, 0.3), {"split": "trained"}
+    ),
     "scale law": Bound("demonstrations", "scale_law_error", (0, 1e-3)),
     "gauge": Bound("demonstrations", "gauge_loss_change", (0, 1e-5)),
 }

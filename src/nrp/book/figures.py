@@ -20,6 +20,8 @@ from nrp.analysis import Result
 
 BLUE, RED, GREY, GREEN = "#0072B2", "#C44E00", "#555555", "#00735C"
 FIELD_MAP = "cividis"
+STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+"""One for each published member."""
 PAIR = ({"color": BLUE, "linestyle": "-"}, {"color": RED, "linestyle": "--"})
 
 mpl.rcParams.update(
@@ -240,32 +242,121 @@ def reconstructions(films: xr.Dataset, rebuilt: ndarray, titles: list[str]) -> F
     return figure
 
 
-def reconstruction_against_pod(pod: Result, forecast: Result, *, latent: int) -> Figure:
-    """Reconstruction error of POD against its number of modes, with the autoencoder beside it."""
-    figure, ax = _subplots(1, 1, (6.4, 3.4))
-    markers = {"trained": "o", "new_anisotropy": "s", "new_disorder": "^", "new_sweep_rate": "D"}
-    colors = (BLUE, GREEN, RED, GREY)
-    rows = pod.table.assign(modes=[int(case.split()[0]) for case in pod.table["case"]])
-    for (split, marker), color in zip(markers.items(), colors, strict=True):
-        curve = rows[rows["split"] == split].sort_values("modes")
-        ax.loglog(curve["modes"], curve["value"].astype(float), marker=marker, color=color, ms=4, lw=1)
-        ax.plot([], [], marker=marker, color=color, ls="-", label=split.replace("_", " "))
-        error = forecast.value("reconstruction_rmse", split=split)
-        ax.plot(latent, error, marker=marker, color=color, ms=11, mfc="none", mew=2)
-    ax.set(xlabel="modes (POD) or latent dimension (large symbols)", ylabel="reconstruction rmse")
+SPLIT_STYLES = {
+    "trained": {"color": BLUE, "marker": "o"},
+    "new_anisotropy": {"color": GREEN, "marker": "s"},
+    "new_disorder": {"color": RED, "marker": "^"},
+    "new_sweep_rate": {"color": GREY, "marker": "D"},
+}
+
+
+def reconstruction_against_pod(pod: Result, networks: Result) -> Figure:
+    """Reconstruction error of POD against its number of modes, with the autoencoders beside it."""
+    figure, ax = _subplots(1, 1, (6.4, 3.6))
+    for split, style in SPLIT_STYLES.items():
+        for result, line in ((pod, {"ls": "-", "lw": 1, "ms": 4}), (networks, {"ls": "--", "ms": 10})):
+            rows = result.select(metric="reconstruction_rmse", split=split)
+            curve = sorted(zip([int(case.split()[0]) for case in rows["case"]], rows["value"], strict=True))
+            hollow = {"mfc": "none", "mew": 1.5} if result is networks else {}
+            label = split.replace("_", " ") if result is pod else None
+            ax.loglog(*zip(*curve, strict=True), label=label, **style, **line, **hollow)
+    ax.set(xlabel="numbers per image", ylabel="reconstruction rmse")
     ax.legend(fontsize=8)
     return figure
 
 
-def training(log: pd.DataFrame) -> Figure:
-    """Both terms of the loss and the latent scale during training."""
-    figure, axes = _subplots(1, 2, (8.2, 2.9))
-    axes[0].semilogy(log.epoch, log.reconstruction, **PAIR[0], label="‖X − X̂‖")
-    axes[0].semilogy(log.epoch, log.dynamics, **PAIR[1], label="‖dz/dt + ∂V/∂z‖")
-    axes[0].set(xlabel="epoch", ylabel="mean norm")
-    axes[0].legend()
-    axes[1].plot(log.epoch, log.latent_scale, color=GREEN)
-    axes[1].set(xlabel="epoch", ylabel="latent scale", ylim=(0, None))
+def training(logs: dict[str, pd.DataFrame]) -> Figure:
+    """The terms of the loss during training, one panel per arm, and the latent scales."""
+    figure, axes = _subplots(1, len(logs) + 1, (9.4, 3.1))
+    skipped = ("epoch", "loss", "latent_scale", "validation")
+    styles = [(color, line) for line in ("-", "--") for color in (BLUE, RED, GREEN)]
+    for ax, (arm, log) in zip(axes, logs.items(), strict=False):
+        for name, (color, line) in zip((n for n in log if n not in skipped), styles, strict=False):
+            ax.semilogy(log.epoch, log[name], color=color, ls=line, lw=1.2, label=name)
+        ax.set(title=f"arm {arm}", xlabel="epoch", ylabel="term of the loss")
+        ax.legend(fontsize=7)
+    for (arm, log), style in zip(logs.items(), PAIR, strict=True):
+        axes[-1].semilogy(log.epoch, log.latent_scale, **style, label=arm)
+    axes[-1].set(title="latent scale", xlabel="epoch")
+    axes[-1].legend(fontsize=8)
+    return figure
+
+
+def explained(results: dict[str, Result]) -> Figure:
+    """Explained variance of the latent velocity over the anisotropy, of the arms and of the look-up."""
+    figure, axes = _subplots(1, 2, (8.6, 3.2), sharey=True)
+    for ax, split in zip(axes, ("trained", "new_sweep_rate"), strict=True):
+        for (arm, result), style in zip(results.items(), PAIR, strict=True):
+            for name, dots in ((arm, "o"), ("lookup", "")):
+                rows = result.select(metric="explained_variance", split=split, arm=name, case=None)
+                rows = rows[rows["anisotropy"].notna()].astype({"anisotropy": float, "value": float})
+                rows = rows.sort_values("anisotropy")
+                look = style if name == arm else {"color": style["color"], "linestyle": ":"}
+                label = name if name == arm else f"look-up of its velocity ({arm})"
+                ax.plot(rows.anisotropy, rows.value.clip(lower=-1), marker=dots, ms=3, label=label, **look)
+        ax.set(title=split.replace("_", " "), xlabel="anisotropy α", ylim=(-1.05, 1.05))
+    axes[0].set(ylabel="explained variance of ż (cut at −1)")
+    axes[0].legend(fontsize=7)
+    return figure
+
+
+def singular_values(results: dict[str, Result]) -> Figure:
+    """The stretching of the decoder: singular values of J/√N, median and range over states."""
+    figure, ax = _subplots(1, 1, (6.4, 3.2))
+    for (arm, result), style in zip(results.items(), PAIR, strict=True):
+        values = result.arrays["singular_values"][:, ::-1]
+        values = values / np.sqrt(np.mean(values**2))
+        rank = np.arange(1, values.shape[1] + 1)
+        ax.fill_between(rank, *np.quantile(values, [0.05, 0.95], axis=0), color=style["color"], alpha=0.2)
+        ax.plot(rank, np.median(values, axis=0), **style, label=arm)
+    ax.axhline(1, color=GREY, lw=1, ls=":")
+    ax.set(xlabel="rank", ylabel="singular value of J over rms", ylim=(0, None))
+    ax.legend(fontsize=8)
+    return figure
+
+
+def clock(result: Result) -> Figure:
+    """What a table of (α, h) explains of the velocity, made from one sweep rate or from several."""
+    figure, ax = _subplots(1, 1, (6.0, 2.9))
+    splits, cases = ("trained", "new_sweep_rate"), ("one rate", "several rates")
+    for i, (case, color, hatch) in enumerate(zip(cases, (BLUE, RED), ("", "//"), strict=True)):
+        values = [result.value("explained_variance", case=case, split=split) for split in splits]
+        places = np.arange(2) + 0.36 * (i - 0.5)
+        bars = ax.bar(places, values, 0.34, color="white", edgecolor=color, hatch=hatch, label=f"from {case}")
+        ax.bar_label(bars, fmt="%.2f", fontsize=8)
+    ax.axhline(0, color=GREY, lw=1)
+    ax.set_xticks(range(2), labels=["runs it is made from", "a rate it has not seen"])
+    ax.set(ylabel="explained variance of ż")
+    ax.grid(visible=False, axis="x")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def potential_and_energy(runs: list[dict[str, ndarray]], titles: list[str]) -> Figure:
+    """The learned potential and the true energy per area along runs, neither fitted to the other."""
+    figure, axes = _subplots(1, len(runs), (8.8, 2.9), sharey=True)
+    for ax, run, title in zip(axes, runs, titles, strict=True):
+        ax.plot(run["time"], run["energy"], **PAIR[0], label="true H per area")
+        ax.plot(run["time"], run["potential"], **PAIR[1], label="learned V")
+        ax.set(title=title, xlabel="time")
+    axes[0].set(ylabel="energy per area")
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def gauges(members: dict[str, Result], run: int) -> Figure:
+    """How far the potentials of single members are from their mean along one run, for each arm."""
+    figure, axes = _subplots(1, 2, (8.6, 2.9))
+    for ax, (arm, result) in zip(axes, members.items(), strict=True):
+        a = result.arrays
+        for curve, style in zip(a["gauge"][:, run], STYLES, strict=False):
+            ax.plot(a["field"], curve, ls=style, color=BLUE, lw=1.2)
+        ax.set(
+            title=f"arm {arm}, α = {a['alphas'][run]:g}",
+            xlabel="external field h",
+            ylabel="V − mean of members",
+        )
+        ax.invert_xaxis()
     return figure
 
 
@@ -334,9 +425,9 @@ def six_frames(curves: Result, alphas: tuple[float, float]) -> Figure:
     return figure
 
 
-def onset_gradient(result: Result) -> Figure:
-    """Fig. 2C: the gradient of V at T_init over anisotropy, another training, and the lag of the frame."""
-    a = result.arrays
+def onset_gradient(result: Result, members: Result) -> Figure:
+    """Fig. 2C: the gradient of V at T_init over anisotropy, several trainings, and the lag of the frame."""
+    a, b = result.arrays, members.arrays
     figure, axes = _subplots(1, 3, (9.6, 3.1))
     seen = ~a["held"]
     axes[0].plot(a["alphas"], a["onset_gradient"], color=BLUE, lw=1)
@@ -345,13 +436,12 @@ def onset_gradient(result: Result) -> Figure:
         a["alphas"][~seen], a["onset_gradient"][~seen], "s", color=RED, mfc="white", label="held out"
     )
     axes[0].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
-    for i, gradient in enumerate(a["member_gradients"][:2]):
-        axes[1].plot(a["alphas"], gradient / gradient.mean(), **PAIR[i], label=f"training {i + 1}")
+    for gradient, style in zip(b["member_gradients"], STYLES, strict=False):
+        axes[1].plot(b["alphas"], gradient / gradient.mean(), ls=style, color=BLUE, lw=1)
     axes[1].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ over its mean", ylim=(0, None))
     axes[2].plot(a["alphas"], a["onset_lag"], "o-", ms=4, color=GREEN)
     axes[2].set(xlabel="anisotropy α", ylabel="from T_init to the frame", ylim=(0, None))
-    for ax in axes[:2]:
-        ax.legend(fontsize=8)
+    axes[0].legend(fontsize=8)
     return figure
 
 

@@ -25,14 +25,17 @@ def number(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
-def glue_rows(result: Result) -> None:
+def glue_rows(result: Result, *, prefix: str = "") -> None:
     """Make every number of a result citable in the text: ``{glue:text}`metric.case.arm.split.α```.
 
-    Columns that are null are left out of the name.
+    Columns that are null are left out of the name.  Where there is an interval, the same name with
+    ``.interval`` stands for the value with it.
     """
     for entry in result.table.to_dict(orient="records"):
         name = ".".join(str(entry[part]) for part in _KEY if entry[part] is not None)
-        glue(name, number(entry["value"]), display=False)
+        glue(prefix + name, number(entry["value"]), display=False)
+        if entry["low"] is not None:
+            glue(f"{prefix}{name}.interval", _with_interval(entry), display=False)
 
 
 def only(result: Result, metric: str) -> tuple[str, str]:
@@ -47,15 +50,17 @@ def glue_words(**words: str) -> None:
         glue(name, word, display=False)
 
 
+def _with_interval(entry: dict) -> str:
+    interval = "" if entry["low"] is None else f" [{number(entry['low'])}, {number(entry['high'])}]"
+    return number(entry["value"]) + interval
+
+
 def table(rows: pd.DataFrame, *, index: str, columns: str, caption: str):
     """Return a table of values: one line per value of `index`, one column per value of `columns`.
 
     Where the rows carry an interval it stands behind the value.
     """
-    text = [
-        number(value) if low is None else f"{number(value)} [{number(low)}, {number(high)}]"
-        for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
-    ]
+    text = [_with_interval(entry) for entry in rows.to_dict("records")]
     names = rows.fillna({index: "all", columns: "all"})
     wide = names.assign(text=text).pivot(index=index, columns=columns, values="text")
     order = [list(dict.fromkeys(names[axis])) for axis in (index, columns)]

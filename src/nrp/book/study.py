@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import xarray as xr
@@ -19,15 +19,15 @@ from nrp.analysis.diagnostics import DIAGNOSTICS, DIMENSION, diagnostics, intrin
 from nrp.analysis.forecast import CURVES, FORECAST, forecast, sweep_curves
 from nrp.analysis.hysteresis import HYSTERESIS, hysteresis
 from nrp.analysis.landscape import LANDSCAPE, landscape
-from nrp.analysis.members import MEMBERS, members
+from nrp.analysis.members import LATENTS, MEMBERS, latent_dimensions, members
 from nrp.analysis.morphology import PATTERNS, patterns
 from nrp.analysis.onset import ONSET, TRANSITION, onset, transition
 from nrp.analysis.solver_checks import SOLVER, solver_checks
 from nrp.reduction import ReducedModel, load_model, train_members
 from nrp.reduction.training import LOG, TRAIN
-from nrp.settings import InvalidSetting, ModelSettings, Settings, profile
+from nrp.settings import ARMS, InvalidSetting, ModelSettings, Settings, profile
 from nrp.simulation import SIMULATE, open_dataset, simulate
-from nrp.store import PROVENANCE, Step, Store, content_key
+from nrp.store import PROVENANCE, Step, Store, content_key, copy_out
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "published"
 """Results that are too costly, or too much bound to a machine, to be computed live."""
@@ -53,6 +53,13 @@ class _Analysis(NamedTuple):
         return _Options(options=dict(self.options))
 
 
+def _trained_on(name: str, arm: str) -> tuple[str, ...]:
+    """Return the names of the datasets that a model is trained on."""
+    if name == "bead":
+        return ("bead",)
+    return ("films", "rates") if arm == "identified" else ("films",)
+
+
 class Study:
     """What a chapter asks for: ``study = Study("book")``, then datasets, models and results by name.
 
@@ -72,12 +79,12 @@ class Study:
     """
 
     datasets = ("films", "samples", "rates", "held_rates", "steps", "holds", "loops", "bead")
-    models: ClassVar = {"paper": ("films",), "identified": ("films", "rates"), "bead": ("bead",)}
-    """Each model with the datasets it is trained on."""
 
     def __init__(self, name: str = "book", store: Store | None = None) -> None:
         self.profile = profile(name)
         self.store = store or Store()
+        self.models = {name: _trained_on(name, each.arm) for name, each in self.profile.models.items()}
+        """Each model with the datasets it is trained on."""
         self._loaded: dict[str, object] = {}
 
     def dataset(self, name: str) -> xr.Dataset:
@@ -131,13 +138,35 @@ class Study:
                 rows += self.result(name).table.to_dict(orient="records")
         return rows
 
+    def publish(self, target: Path = PUBLISHED) -> list[Path]:
+        """Write the results over members, and the weights of the first of each arm; return the folders.
+
+        Raises
+        ------
+        InvalidSetting
+            If the profile trains one member only, so that there is nothing to publish.
+        """
+        if self.profile.members == 1:
+            raise InvalidSetting(f"profile = {self.profile.name!r}: trains one member; must train several")
+        folders = []
+        for name in (name for name in self.results if name.startswith(("members_", "latents"))):
+            result, key = self.result(name), self._key(f"result {name}")
+            arm = name.removeprefix("members_")
+            source = self.store.folder(self._analyses[name].step, key)
+            copy_out(source, target / arm)
+            result.save(target / arm)
+            if arm in self.models:
+                copy_out(self._model_folder(arm), target / arm / "model")
+            folders.append(target / arm)
+        return folders
+
     def keys(self) -> set[str]:
         """Return the keys of everything that this profile can ask for."""
         models = (f"model {name} {member}" for name in self.models for member in range(self._members(name)))
         return {self._key(name) for name in (*self.datasets, *models, *map("result {}".format, self.results))}
 
     def _members(self, name: str) -> int:
-        return 1 if name == "bead" else self.profile.members
+        return self.profile.members if name in ARMS else 1
 
     def _data_path(self, name: str) -> Path:
         self._known(name, self.datasets)
@@ -204,6 +233,9 @@ class Study:
             }
             if len(several) > 1:
                 analyses[f"members_{arm}"] = _Analysis(MEMBERS, members, (*several, *films))
+        if others := [name for name in self.models if name.startswith("latent_")]:
+            inputs = (f"model {name} 0" for name in (*others, "paper"))
+            analyses["latents"] = _Analysis(LATENTS, latent_dimensions, (*inputs, *sweeps))
         return analyses
 
     def _once(self, name: str, make: Callable[[], object]):

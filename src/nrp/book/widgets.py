@@ -11,6 +11,7 @@ from matplotlib import colormaps
 from matplotlib.image import imsave
 from numpy import ndarray
 
+from nrp.analysis import Result
 from nrp.book.figures import FIELD_MAP
 
 
@@ -38,12 +39,44 @@ def frame_slider(truth: ndarray, prediction: ndarray, time: ndarray, *, title: s
         )
         for i in chosen
     ]
-    stack = widgets.Stack(pictures, selected_index=0)
+    return _choice(pictures, "frame", f"{title}: choose a frame with the arrow keys")
+
+
+def loss_slider(result: Result) -> widgets.VBox:
+    """Return a slider over the scale of the latent space that shows both norms of Eq. (2) as bars.
+
+    Parameters
+    ----------
+    result
+        Of `nrp.analysis.demonstrations.demonstrations`.
+    """
+    a = result.arrays
+    widest = np.log10(1 + max(a["dynamics_loss"].max(), a["reconstruction_loss"].max()))
+
+    def bar(name: str, value: float) -> str:
+        width = 60 * np.log10(1 + value) / widest
+        return f'<div>{name}: {value:.3g}<div class="nrp-bar" style="width: {width:.1f}%"></div></div>'
+
+    pictures = [
+        widgets.HTML(
+            f'<figure class="nrp-loss"><figcaption>z multiplied by s = {scale:g}, V by s²</figcaption>'
+            f"{bar('image term ‖X − X̂‖', image)}{bar('motion term ‖dz/dt + ∂V/∂z‖', motion)}</figure>"
+        )
+        for scale, image, motion in zip(
+            a["scales"], a["reconstruction_loss"], a["dynamics_loss"], strict=True
+        )
+    ]
+    return _choice(pictures, "scale", "choose a scale of the latent space with the arrow keys", start=2)
+
+
+def _choice(pictures: list[widgets.HTML], name: str, words: str, *, start: int = 0) -> widgets.VBox:
+    """Return a slider that shows one of several pictures; the browser links them."""
+    stack = widgets.Stack(pictures, selected_index=start)
     slider = widgets.IntSlider(
-        value=0,
+        value=start,
         max=len(pictures) - 1,
-        description="frame",
-        tooltip=f"{title}: choose a frame with the arrow keys",
+        description=name,
+        tooltip=words,
         layout=widgets.Layout(width="95%", max_width="30rem"),
     )
     widgets.jslink((slider, "value"), (stack, "selected_index"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -137,7 +138,9 @@ def identified_loss(model: ReducedModel, frames: Frames, batch: Batch, generator
         potential = model.potential(state, controls)
         return potential.sum(), potential
 
-    slope, potential = torch.func.grad(value, has_aux=True)(z)
+    noise = settings.state_noise / math.sqrt(z.shape[1]) * torch.randn(z.shape, generator=generator)
+    noise[count:] = 0.0
+    slope, potential = torch.func.grad(value, has_aux=True)(z + noise)
     error = potential[count:] - batch.reference_energy
     z, z_rate = z[:count], z_rate[:count]
     velocity = model.flow(z, slope[:count])

@@ -120,7 +120,7 @@ class DenseAutoencoder(Autoencoder):
             deviation = x.square().mean(dim=0).sqrt()
             self.outer = (deviation / deviation[0]).sqrt()
             self.inner = _GAIN / self.outer
-            self.state = self.inner[: len(self.state)]
+            self.state = self.inner[: len(self.state)].clone()
 
     def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
         """Return z = E(x)."""

@@ -31,6 +31,8 @@ _CHECKPOINT = "checkpoint.safetensors"
 _EPOCHS_BETWEEN_CHECKPOINTS = 10
 _WARM_UP = 0.02
 """Share of the steps over which the learning rate rises."""
+_SMALLEST = 64
+"""Matrices whose shorter side is smaller are left to Adam: there Muon costs more than it gains."""
 _ALLOWED_RISE = 1e3
 """A loss so many times its smallest so far is a training that diverges."""
 
@@ -93,15 +95,18 @@ def train_members(
     paths
         The datasets.
     workers
-        Processes of one thread each; by default one per core.
+        Processes; by default one per core.  A single one trains member after member with all cores, several
+        have a thread each.
     """
-    pool = Parallel(n_jobs=min(workers or os.cpu_count() or 1, members), inner_max_num_threads=1)
+    workers = min(workers or os.cpu_count() or 1, members)
+    # Processes with one thread each finish more members than one process with all threads.
+    threads = {"inner_max_num_threads": 1} if workers > 1 else {}
+    pool = Parallel(n_jobs=workers, **threads)
     seeds = range(settings.member, settings.member + members)
     return pool(delayed(_train_member)(paths, settings.replace(member=seed), store.root) for seed in seeds)
 
 
 def _train_member(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:
-    torch.set_num_threads(1)
     return train([open_dataset(path) for path in paths], settings, Store(root))
 
 
@@ -167,11 +172,11 @@ def _optimizers(model: ReducedModel) -> list[Optimizer]:
     if model.settings.optimizer == "adam":
         return [Adam(model.parameters(), lr=rate, fused=True)]
     weights = dict(model.named_parameters())
-    matrices = [
-        name for name, w in weights.items() if name.endswith("weight") and w.ndim == 2 and min(w.shape) > 1
-    ]
+    matrices = [name for name, w in weights.items() if w.ndim == 2 and min(w.shape) >= _SMALLEST]
     others = [weight for name, weight in weights.items() if name not in matrices]
-    muon = Muon([weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3)
+    muon = Muon(
+        [weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3
+    )
     return [muon, Adam(others, lr=0.1 * rate, fused=True)]
 
 
