@@ -1,5 +1,5 @@
 # Everything from a fresh clone, with Python 3.11 or newer and make:
-#   make book [PROFILE=mini|book|paper]    make test    make browser    make lint    make bench
+#   make book [PROFILE=mini|book|paper]    make test    make browser    make lint    make bench    make published
 PYTHON ?= python3
 PROFILE ?= book
 
@@ -8,7 +8,7 @@ READY := .venv/ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test browser lint bench clean
+.PHONY: book test browser lint bench published clean
 
 book: $(READY)
 	$(BIN)/nrp book --profile $(PROFILE)
@@ -27,6 +27,11 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet -r requirements-bench.lock
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/learning.py
+
+# Trains every member of every arm; what is interrupted goes on from where it was.
+published: $(READY)
+	$(BIN)/nrp publish --profile paper
 
 # Results under runs/ may have taken hours: delete that folder by hand.
 clean:

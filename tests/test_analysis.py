@@ -6,11 +6,13 @@ import torch
 import xarray as xr
 
 from nrp.analysis import Result, row
-from nrp.analysis.baselines import pod_reconstruction
+from nrp.analysis.baselines import Lookup, pod_reconstruction
 from nrp.analysis.continuity import control_curves, jump_test
-from nrp.analysis.demonstrations import demonstrations
+from nrp.analysis.demonstrations import clock, demonstrations
+from nrp.analysis.diagnostics import diagnostics, intrinsic_dimension
 from nrp.analysis.forecast import forecast, sweep_curves
 from nrp.analysis.landscape import landscape
+from nrp.analysis.members import latent_dimensions, members
 from nrp.analysis.morphology import count_domains, describe, mean_wavenumber, patterns, wall_length
 from nrp.analysis.onset import onset, onset_frame
 from nrp.analysis.result import COLUMNS
@@ -324,6 +326,14 @@ def test_lookup_knows_the_controls_and_no_state(films):
     assert sweeping.value("rate_error", arm="lookup") < 1e-5  # every frame has an entry of its own
 
 
+def test_anisotropy_outside_the_trained_range_is_done_with_a_warning(films):
+    model = TrueBead(films, SETTINGS)
+    model.trained_on = {**model.trained_on, "anisotropy": [1.5, 2.0]}
+    with pytest.warns(UserWarning, match=r"anisotropy = \[1\.0\]: lies outside 1\.5 to 2, where the model"):
+        result = forecast(model, films)
+    assert set(result.table["split"]) == {"beyond_anisotropy"}
+
+
 def test_images_of_another_size_are_refused(films):
     model = ReducedModel(SETTINGS, (3, 3), coverage([films], SETTINGS))
     with pytest.raises(InvalidSetting, match=r"has \(24, 24\) pixels, the model takes images of \(3, 3\)"):
@@ -388,3 +398,135 @@ def test_curves_hold_truth_and_prediction(films):
     assert np.isfinite(a["one_step"][:, 1:]).all()
     assert (np.diff(a["potential"][0]) < 1e-6).all()  # the true landscape, at fixed field
     assert a["prediction"].shape == a["truth"].shape
+
+
+# Look-up, diagnostics, members
+
+
+def table_of(controls: np.ndarray, values: np.ndarray) -> Lookup:
+    return Lookup(controls, values[:, None])
+
+
+def test_lookup_averages_its_entries_and_is_linear_between_them():
+    controls = np.array([[1, 0.0], [1, 1.0], [3, 0.0], [3, 1.0], [3, 1.0]])
+    table = table_of(controls, np.array([0.0, 2.0, 4.0, 5.0, 7.0]))
+    asked = np.array([[1, 0.5], [3, 1.0], [2, 0.5], [9, -1.0]])
+    # In the middle between (0 + 2)/2 and (4 + 6)/2; beyond the table its last value.
+    assert table(asked)[:, 0].tolist() == pytest.approx([1.0, 6.0, 3.0, 4.0])
+
+
+def test_lookup_of_a_single_entry_is_constant():
+    table = table_of(np.array([[1, 0.0], [1, 0.0]]), np.array([2.0, 4.0]))
+    assert table(np.array([[1, 0.0], [5, 5.0]]))[:, 0].tolist() == [3.0, 3.0]
+
+
+def test_the_true_landscape_is_an_energy_without_any_fit(films):
+    result = diagnostics(TrueBead(films, SETTINGS), films)
+    for split in ("trained", "random_start"):
+        assert result.value("energy_r2", split=split, case=None) > 0.999
+        assert result.value("energy_r2_beyond_lookup", split=split, case=None) > 0.999
+        assert (
+            result.value("explained_variance", split=split, case=None, arm="paper", anisotropy=None) > 0.999
+        )
+    assert result.value("explained_variance", split="trained", case="rest", arm="lookup") < 0.75
+    # The true landscape has one unstable direction on the ridge between its wells, none in them.
+    assert result.value("unstable_directions", case="end") == 0
+
+
+def test_a_shifted_potential_is_no_energy_but_has_its_line(films):
+    model = TrueBead(films, SETTINGS)
+    true = model.potential
+    model.potential = lambda z, controls: 3 * true(z, controls) - 5
+    result = diagnostics(model, films)
+    assert result.value("energy_r2", split="trained", case=None) < 0
+    assert result.value("energy_r2", split="trained", case="affine_fit") > 0.999
+
+
+def test_what_only_knows_the_controls_knows_nothing_beyond_the_table(films):
+    data, settings = swept(films), ModelSettings(latent=2, width=8)
+    data = data.assign_coords(anisotropy=("run", [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]))
+    model = TrueBead(films, settings)
+    model.trained_on = coverage([data], settings)
+    model.potential = lambda z, controls: controls[..., 1] + 0 * z.sum(-1)
+    result = diagnostics(model, data)
+    found = result.select(metric="energy_r2_beyond_lookup", split="trained", case=None).iloc[0]
+    assert abs(found["value"]) < 1e-3
+    assert found["low"] <= found["value"] <= found["high"]
+
+
+def swept(films: xr.Dataset) -> xr.Dataset:
+    """The films as if each had its own anisotropy, with a field that falls."""
+    field = np.broadcast_to(1 - np.arange(61) / 60, (6, 61))
+    renamed = films.rename(intensity="magnetization").assign_coords(
+        anisotropy=("run", 1 + np.arange(6) / 10), sample=("run", np.zeros(6, int))
+    )
+    dark = xr.where(np.arange(61) > 5, -0.1, 0.0)
+    images = renamed.magnetization + xr.DataArray(dark, dims="frame")
+    return renamed.assign(magnetization=images, external_field=(("run", "frame"), field))
+
+
+def test_members_give_means_intervals_and_the_gauge_between_them(films):
+    data = swept(films)
+    settings = ModelSettings(latent=2, width=8)
+    one, two = TrueBead(films, settings), TrueBead(films, settings)
+    for model in (one, two):
+        model.trained_on = coverage([data], settings)
+    same = members(one, two, data)
+    assert same.value("gauge_spread") == 0
+    assert same.value("onset_gradient_correlation") == pytest.approx(1)
+    entry = same.select(metric="reconstruction_rmse", split="trained").iloc[0]
+    assert entry["low"] == entry["value"] == entry["high"]
+    assert entry["members"] == 2
+    true = two.potential
+    two.potential = lambda z, controls: true(z, controls) + controls[..., 1] ** 2
+    shifted = members(one, two, data)
+    assert shifted.value("gauge_spread") > 0.1
+    assert shifted.value("rate_error", split="trained", case=None, arm="paper") == pytest.approx(
+        same.value("rate_error", split="trained", case=None, arm="paper")
+    )
+    c = shifted.arrays["gauge"]
+    assert c[1] - c[0] == pytest.approx(
+        np.broadcast_to(data.external_field.values[0] ** 2, (6, 61)), abs=1e-5
+    )
+
+
+def test_a_clock_of_one_rate_explains_what_several_rates_do_not(films):
+    # A state that moves with time, not with the field: at one rate the field tells the time.
+    time = np.linspace(0, 3, 61)
+    place = 0.8 * np.sin(2 * time)[:, None] * np.array([1.0, 0.5])
+    motion = 1.6 * np.cos(2 * time)[:, None] * np.array([1.0, 0.5])
+    bead = Bead(CampaignSettings.model_validate_json(films.attrs["settings"]).system, anisotropy=1.0)
+    image = np.array([bead.image(at) for at in place])
+    rate = np.array([bead.image_motion(at, go) for at, go in zip(place, motion, strict=True)])
+
+    def at_rate(speed: float) -> xr.Dataset:
+        one = films.isel(run=[0])
+        shape = one.intensity.shape
+        return one.assign(
+            intensity=(one.intensity.dims, np.broadcast_to(image, shape).astype(np.float32)),
+            rate=(one.intensity.dims, np.broadcast_to(rate, shape).astype(np.float32)),
+            external_field=(("run", "frame"), (np.round(9 - speed * time, 1))[None]),
+        ).assign_coords(sweep_rate=("run", [speed]))
+
+    result = clock(TrueBead(films, SETTINGS), at_rate(1.0), at_rate(2.0), at_rate(1.4))
+    assert result.value("explained_variance", case="one rate", split="trained") > 0.95
+    assert result.value("explained_variance", case="several rates", split="trained") < 0.8
+    assert result.value("explained_variance", case="one rate", split="new_sweep_rate") < 0.7
+
+
+def test_intrinsic_dimension_of_a_disc_of_places(films):
+    bead = Bead(CampaignSettings.model_validate_json(films.attrs["settings"]).system, anisotropy=1.0)
+    places = np.random.default_rng(0).uniform(-1, 1, (10, 61, 2))
+    images = np.array([[bead.image(place) - 0.5 for place in run] for run in places])
+    shape = ("run", "frame", "y", "x")
+    wide = xr.concat([films.isel(run=[0])] * 10, "run").rename(intensity="magnetization")
+    result = intrinsic_dimension(wide.assign(magnetization=(shape, images)))
+    for entry in result.table.to_dict("records"):
+        assert entry["value"] == pytest.approx(2, abs=0.4)
+        assert entry["low"] < entry["value"] < entry["high"]
+
+
+def test_latent_dimensions_stand_beside_each_other(films):
+    result = latent_dimensions(TrueBead(films, SETTINGS), films)
+    assert set(result.table["case"]) == {"2 numbers"}
+    assert set(result.table["metric"]) == {"reconstruction_rmse", "rate_error"}

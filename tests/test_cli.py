@@ -41,6 +41,54 @@ def test_simulate_train_evaluate(tmp_path, capsys):
     }
 
 
+def test_members_of_the_arm_identified_on_several_sweep_rates(tmp_path, capsys):
+    slow, fast, out = tmp_path / "slow.zarr", tmp_path / "fast.zarr", tmp_path / "model"
+    films = ["simulate", "--alpha", "1.0", "--alpha", "2.0", "--box", "8", "--workers", "1"]
+    assert main([*films, "--sweep-rate", "0.05", "--every", "3", "--out", str(slow)]) == 0
+    assert main([*films, "--sweep-rate", "0.1", "--every", "1.5", "--out", str(fast)]) == 0
+    parts = [
+        "--arm",
+        "identified",
+        "--latent",
+        "3",
+        "--modes",
+        "12",
+        "--epochs",
+        "2",
+        "--mobility",
+        "learned",
+    ]
+    data = ["--data", str(slow), "--data", str(fast)]
+    assert main(["train", *parts, *data, "--members", "2", "--workers", "1", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.split()[-2:] == [f"{out}_0", f"{out}_1"]
+    record = json.loads((tmp_path / "model_1" / "settings.json").read_text())
+    assert record["trained_on"]["sweep_rate"] == [0.05, 0.1]
+    assert (record["model"]["member"], record["model"]["mobility"]) == (1, "learned")
+
+    far = tmp_path / "far.zarr"
+    outside = [
+        "simulate",
+        "--alpha",
+        "3.0",
+        "--box",
+        "8",
+        "--workers",
+        "1",
+        "--sweep-rate",
+        "0.1",
+        "--every",
+        "3",
+    ]
+    assert main([*outside, "--out", str(far)]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "--model", f"{out}_0", "--data", str(far)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "nrp evaluate: warning: anisotropy = [3.0]: lies outside 1 to 2, where the model was trained\n"
+    )
+    assert "beyond_anisotropy" in captured.out
+
+
 def test_a_loop_of_the_field_and_a_run_that_goes_on_from_its_end(tmp_path):
     loop, rest = tmp_path / "loop.zarr", tmp_path / "rest.zarr"
     options = ["--alpha", "2", "--box", "8", "12", "--workers", "1"]
@@ -182,5 +230,8 @@ def test_store_lists_verifies_and_prunes(capsys, runs):
 def test_results_of_an_empty_store_are_the_published_ones(capsys):
     assert main(["results", "--profile", "mini", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {entry["analysis"] for entry in rows} == {"benchmark"}
+    analyses = {entry["analysis"] for entry in rows}
+    assert "benchmark" in analyses
+    assert "solver" not in analyses
+    assert {entry["profile"] for entry in rows} <= {"paper", None}
     assert all(entry["key"] for entry in rows)

@@ -1,5 +1,6 @@
 """The networks, Eq. (2), and training that can be interrupted."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,20 +9,26 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
 
-from nrp.reduction import ReducedModel, load_frames, load_model, split_names, train
-from nrp.reduction.losses import Frames, paper_loss
+from nrp.reduction import FrameData, ReducedModel, load_frames, load_model, split_names, train, train_members
+from nrp.reduction.coordinates import Coordinates, leading_modes
+from nrp.reduction.losses import Frames, identified_loss, paper_loss
 from nrp.reduction.splits import coverage, trained_runs
-from nrp.reduction.training import LOG, Diverged
+from nrp.reduction.training import LOG, Diverged, _validation
 from nrp.settings import InvalidSetting, ModelSettings, Runs
 from nrp.simulation import open_dataset
 from nrp.store import Store
 
 PIXELS, LATENT = 36, 3
 SMALL = ModelSettings(latent=LATENT, width=16, epochs=8, batch=20, held=Runs(anisotropy=(2.0,)))
+IDENTIFIED = ModelSettings.parse(
+    SMALL.model_dump(include={"latent", "epochs", "batch", "held"})
+    | {"arm": "identified", "modes": 12, "width": 64}
+)
 
 
 @pytest.fixture
@@ -44,6 +51,7 @@ def dataset() -> xr.Dataset:
             "rate": ((*frames, "y", "x"), rate.astype(np.float32)),
             "external_field": (frames, np.broadcast_to(1 - time_ / 5, (3, 11))),
             "disorder": (("run", "y", "x"), np.ones((3, 6, 6))),
+            "energy": (frames, (images**2).mean(axis=(2, 3))),
         },
         coords={
             "time": (frames, np.broadcast_to(time_, (3, 11))),
@@ -110,8 +118,6 @@ def test_weights_follow_from_the_seed_alone(dataset, tmp_path):
 
 
 def test_training_lowers_both_terms_of_the_loss(dataset, tmp_path):
-    import pandas as pd
-
     folder = train([dataset], SMALL.replace(epochs=200), Store(tmp_path))
     log = pd.read_csv(folder / LOG)
     assert len(log) == 200
@@ -119,8 +125,9 @@ def test_training_lowers_both_terms_of_the_loss(dataset, tmp_path):
     assert log.dynamics.iloc[-1] < log.dynamics.max()
 
 
-def test_killed_training_goes_on_to_the_same_weights(dataset, tmp_path):
-    settings = SMALL.replace(epochs=1000, width=32)
+@pytest.mark.parametrize("settings", [SMALL, IDENTIFIED], ids=["paper", "identified"])
+def test_killed_training_goes_on_to_the_same_weights(dataset, tmp_path, settings):
+    settings = settings.replace(epochs=1000, width=64)
     data = tmp_path / "data.zarr"
     dataset.to_zarr(data, consolidated=False)
     script = (
@@ -214,3 +221,297 @@ def test_no_pickle_is_written(dataset, tmp_path):
     folder = train([dataset], SMALL, Store(tmp_path))
     kinds = {path.suffix for path in Path(folder).iterdir()}
     assert kinds == {".safetensors", ".json", ".csv"}
+
+
+# Parts
+
+
+COMBINATIONS = [
+    {"encoder": "dense"},
+    {"encoder": "dense", "modes": 12},
+    {"encoder": "pod"},
+    {"encoder": "convolutional", "width": 8},
+    {"potential": "energy", "mobility": "pullback", "modes": 12},
+    {"potential": "energy", "mobility": "learned", "encoder": "convolutional", "width": 8},
+]
+
+
+def built(parts: dict, images: torch.Tensor, **options) -> ReducedModel:
+    settings = ModelSettings(latent=LATENT, **{"width": 16} | parts)
+    model = ReducedModel(settings, (8, 8), {}, **options)
+    model.fit(images)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    return model.double()
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.randn(20, 64) @ torch.randn(64, 64) / 8
+
+
+@pytest.mark.parametrize("parts", COMBINATIONS, ids=lambda parts: "-".join(map(str, parts.values())))
+def test_parts_compose_and_rates_are_derivatives(images, parts):
+    model, x = built(parts, images), images[:5].double()
+    rate, step = torch.randn(5, 64, dtype=torch.float64), 1e-6
+    controls = torch.rand(5, 2, dtype=torch.float64)
+    z = model.encode(x)
+    assert z.shape == (5, LATENT)
+    assert model.decode(z).shape == (5, 64)
+    slope = (model.encode(x + step * rate) - model.encode(x - step * rate)) / (2 * step)
+    torch.testing.assert_close(model.latent_rate(x, rate), slope, atol=1e-6, rtol=1e-5)
+    motion = torch.randn(5, LATENT, dtype=torch.float64)
+    moved = (model.decode(z + step * motion) - model.decode(z - step * motion)) / (2 * step)
+    torch.testing.assert_close(model.image_rate(z, motion), moved, atol=1e-6, rtol=1e-5)
+    # Whatever the mobility, the flow runs down the potential.
+    descent = (model.velocity(z, controls) * model.slope(z, controls)).sum(-1)
+    assert (descent < 0).all()
+
+
+def test_curvature_is_the_derivative_of_the_slope(images):
+    model = built({"potential": "energy"}, images)
+    z, controls = torch.randn(4, LATENT).double(), torch.rand(4, 2).double()
+    found = model.curvature(z, controls)
+    shift = torch.zeros(LATENT, dtype=torch.float64)
+    shift[1] = 1e-5
+    column = (model.slope(z + shift, controls) - model.slope(z - shift, controls)) / 2e-5
+    torch.testing.assert_close(found[:, :, 1], column, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(found, found.mT)
+
+
+def test_metric_is_one_where_the_decoder_keeps_lengths(images):
+    model = built({"encoder": "pod"}, images)
+    z = model.encode(images[:3].double())
+    torch.testing.assert_close(model.metric(z), torch.eye(LATENT, dtype=torch.float64).expand(3, -1, -1))
+    # A step of z is then the rms change of the image.
+    step = torch.tensor([0.3, 0.0, 0.4], dtype=torch.float64)
+    change = model.decode(z + step) - model.decode(z)
+    assert change.square().mean(-1).sqrt().tolist() == pytest.approx([0.5] * 3)
+
+
+def test_pullback_undoes_a_stretched_decoder(images):
+    model = built({"mobility": "pullback", "encoder": "pod"}, images)
+    plain = model.autoencoder.decode
+    model.autoencoder.decode = lambda z: 2 * plain(z)  # G = 4
+    z, controls = torch.randn(4, LATENT).double(), torch.rand(4, 2).double()
+    torch.testing.assert_close(model.velocity(z, controls), -model.slope(z, controls) / 4)
+
+
+def test_learned_mobility_is_symmetric_and_positive(images):
+    model = built({"mobility": "learned"}, images)
+    z = torch.randn(LATENT).double().expand(LATENT, -1)
+    matrix = model.mobility(z, torch.eye(LATENT, dtype=torch.float64))
+    torch.testing.assert_close(matrix, matrix.mT)
+    assert (torch.linalg.eigvalsh(matrix) > 0).all()
+
+
+def test_energy_potential_is_linear_in_the_field_and_grows(images):
+    model = built({"potential": "energy"}, images, controls=3)
+    z, alpha, further = torch.randn(6, LATENT).double(), torch.full((6, 1), 2.0), torch.rand(6, 1)
+    values = [
+        model.potential(z, torch.cat([alpha, torch.full((6, 1), h), further], 1).double())
+        for h in (0.0, 1.0, 3.0)
+    ]
+    torch.testing.assert_close(values[2] - values[0], 3 * (values[1] - values[0]))
+    torch.testing.assert_close(values[0] - values[1], model.potential_network.magnetization(z))
+    other = model.potential(z, torch.cat([alpha, torch.zeros(6, 1), further + 1], 1).double())
+    assert not torch.allclose(other, values[0])
+    far = model.potential(1e4 * z, torch.cat([alpha, torch.ones(6, 1), further], 1).double())
+    assert (far > 1e4).all()
+
+
+def test_leading_modes_are_those_of_the_singular_value_decomposition(images):
+    mean, basis = leading_modes(images, 5)
+    exact = torch.linalg.svd(images - images.mean(0)).Vh[:5]
+    torch.testing.assert_close(mean, images.mean(0))
+    torch.testing.assert_close((exact @ basis).abs(), torch.eye(5), atol=1e-3, rtol=0)
+    with pytest.raises(InvalidSetting, match="modes = 21: must be at most 20"):
+        leading_modes(images, 21)
+
+
+@pytest.mark.parametrize("kept", [0, 6])
+def test_coordinates_measure_in_rms(images, kept):
+    coordinates = Coordinates(64, kept)
+    coordinates.fit(images)
+    x = coordinates.of(images)
+    back = coordinates.images(x)
+    assert torch.allclose(coordinates.of(back), x, atol=1e-5)
+    change = (back[1] - back[0]).square().mean().sqrt()
+    assert (x[1] - x[0]).norm().item() == pytest.approx(change.item(), rel=1e-4)
+
+
+def test_an_encoder_that_does_not_fit_is_refused():
+    with pytest.raises(InvalidSetting, match="the sides 6 × 6 of an image must divide by 8"):
+        ReducedModel(SMALL.replace(encoder="convolutional"), (6, 6), {})
+
+
+@pytest.mark.parametrize(
+    ("parts", "line"),
+    [
+        ({"encoder": "convolutional", "modes": 40}, "modes = 40: must be 0 with a convolutional"),
+        ({"modes": 8}, "latent = 32: must be at most modes = 8"),
+        ({"loss": "identified"}, "potential = 'free': must be 'energy' with the loss identified"),
+        ({"arm": "best"}, "arm = 'best': input should be 'paper' or 'identified'"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(parts, line):
+    with pytest.raises(InvalidSetting, match=line):
+        ModelSettings.parse(parts)
+
+
+def test_an_arm_is_a_choice_of_parts_that_can_be_changed():
+    arm = ModelSettings(arm="identified")
+    assert (arm.loss, arm.potential, arm.optimizer) == ("identified", "energy", "muon")
+    assert ModelSettings(arm="identified", potential="free").potential == "free"
+
+
+# The loss of the arm `identified`
+
+
+class Bowl(torch.nn.Module):
+    """V = |z|²/2·k + E₀, whose gradient flow is known."""
+
+    def __init__(self, stiffness: float) -> None:
+        super().__init__()
+        self.stiffness = stiffness
+
+    def magnetization(self, z):
+        return z.sum(-1)
+
+    def forward(self, z, controls):
+        return self.stiffness * z.square().sum(-1) / 2
+
+
+def relaxation(stiffness: float = 0.5) -> tuple[ReducedModel, FrameData]:
+    """Films that relax in a bowl, and a model that knows their coordinates."""
+    time_ = torch.linspace(0, 4, 21)
+    start = torch.tensor([[1.0, 0.5], [-0.6, 0.8]])
+    z = start[:, None] * torch.exp(-stiffness * time_)[None, :, None]
+    basis = torch.linalg.qr(torch.randn(16, 2, generator=torch.Generator().manual_seed(0)))[0]
+    images = 4 * z @ basis.T
+    data = FrameData(
+        images=images,
+        rates=-stiffness * images,
+        controls=torch.ones(2, 21, 2),
+        time=time_.expand(2, -1),
+        energy=stiffness * z.square().sum(-1) / 2,
+    )
+    model = ReducedModel(ModelSettings(arm="identified", encoder="pod", modes=0, latent=2), (4, 4), {})
+    model.coordinates.mean, model.coordinates.basis = torch.zeros(16), basis
+    model.potential_network = Bowl(stiffness)
+    return model, data
+
+
+def terms_of(model: ReducedModel, data: FrameData) -> dict[str, float]:
+    frames, generator = Frames(model, [data]), torch.Generator().manual_seed(0)
+    batch = frames.batch(frames.first, generator)
+    return {
+        name: value.item() for name, (_, value) in identified_loss(model, frames, batch, generator).items()
+    }
+
+
+def test_identified_loss_vanishes_for_the_true_energy():
+    model, data = relaxation()
+    model.settings = model.settings.replace(state_noise=0.0)
+    terms = terms_of(model, data)
+    for name in ("reconstruction", "dynamics", "decoded", "isometry", "reference"):
+        assert terms[name] < 1e-9, name
+
+
+def test_identified_loss_sees_what_equation_two_leaves_free():
+    model, data = relaxation()
+    model.settings = model.settings.replace(state_noise=0.0)
+    model.potential_network.forward = lambda z, controls: 0.25 * z.square().sum(-1) + 1.0
+    assert terms_of(model, data)["reference"] == pytest.approx(1.0)  # the zero
+    model.potential_network = Bowl(0.5)
+    encode, decode = model.autoencoder.encode, model.autoencoder.decode
+    model.autoencoder.encode, model.autoencoder.decode = lambda x: 2 * encode(x), lambda z: decode(z) / 2
+    stretched = terms_of(model, data)
+    assert stretched["isometry"] == pytest.approx((1 / 4 - 1) ** 2)  # the unit
+    assert stretched["dynamics"] < 1e-9
+    model, data = relaxation()
+    model.potential_network = Bowl(-0.5)
+    uphill = terms_of(model, data)
+    assert min(uphill["dynamics"], uphill["decoded"]) > 1
+
+
+def test_frames_that_move_are_drawn_more_often():
+    model, data = relaxation()
+    frames = Frames(model, [data])
+    drawn = torch.cat([frames.order(torch.Generator().manual_seed(seed)) for seed in range(50)])
+    early, late = ((drawn % 21 == frame).sum().item() for frame in (0, 19))
+    square = frames.square / frames.mean_square
+    assert early / late == pytest.approx(((1 + square[0]) / (1 + square[19])).item(), rel=0.3)
+    assert not (drawn % 21 == 20).any()  # the last frame has no next one
+
+
+# Training
+
+
+def test_training_stops_when_validation_no_longer_improves(dataset, tmp_path):
+    settings = SMALL.replace(epochs=2000, patience=30, held={}, validation={"anisotropy": (2.0,)})
+    log = pd.read_csv(train([dataset], settings, Store(tmp_path)) / LOG)
+    checked = log.dropna(subset="validation")
+    best = checked.epoch[checked.validation.idxmin()]
+    assert len(log) < 2000
+    assert log.epoch.iloc[-1] - best >= 30
+    # What is kept are the weights of the best epoch: trained no further than that, they are the same.
+    kept = load_model(train([dataset], settings, Store(tmp_path)))
+    frames = Frames(kept, [load_frames(dataset, np.array([False, True, False]))])
+    assert _validation(kept, frames) == pytest.approx(checked.validation.min(), rel=1e-6)
+
+
+def test_a_loss_that_rises_a_thousandfold_stops_and_keeps_the_checkpoint(dataset, tmp_path):
+    settings = SMALL.replace(epochs=400, learning_rate=1e-3)
+    store = Store(tmp_path)
+    with pytest.raises(Diverged, match=r"the loss is .* in epoch \d+; a smaller rate is needed"):
+        train([dataset], settings.replace(learning_rate=300.0), store)
+    assert not list(tmp_path.glob("store/train/*"))
+
+
+def test_members_differ_in_their_seed_alone(dataset, tmp_path):
+    path, store = tmp_path / "data.zarr", Store(tmp_path / "runs")
+    dataset.to_zarr(path, consolidated=False)
+    folders = train_members([path], SMALL, 2, store, workers=2)
+    models = [load_model(folder) for folder in folders]
+    assert [model.settings.member for model in models] == [0, 1]
+    alone = load_model(train_members([path], SMALL.replace(member=1), 1, Store(tmp_path / "alone"))[0])
+    for name, weight in models[1].state_dict().items():
+        torch.testing.assert_close(weight, alone.state_dict()[name], atol=1e-4, rtol=1e-3)
+
+
+def test_the_identified_arm_needs_the_energy(dataset, tmp_path):
+    with pytest.raises(InvalidSetting, match="the variable 'energy' is missing"):
+        train([dataset.drop_vars("energy")], IDENTIFIED, Store(tmp_path))
+
+
+def test_further_controls_are_read(dataset):
+    heated = dataset.assign(temperature=("run", [0.1, 0.2, 0.3])).assign_attrs(controls=["temperature"])
+    controls = load_frames(heated).controls
+    assert controls.shape == (3, 11, 3)
+    assert controls[1, :, 2].tolist() == pytest.approx([0.2] * 11)
+
+
+def test_splits_know_fields_that_are_no_sweep_and_ranges(dataset):
+    seen = {"anisotropy": [1.0, 3.0], "sample": [0], "sweep_rate": [0.1, 0.3]}
+
+    def names(table=None, **changes):
+        data = dataset.assign_coords({k: ("run", v) for k, v in changes.items()})
+        if table:
+            data = data.assign_attrs(settings=json.dumps({"field_table": table}))
+        return split_names(data, SMALL, seen).tolist()
+
+    assert names(sweep_rate=[0.1] * 3, anisotropy=[0.5, 2.0, 4.0]) == [
+        "beyond_anisotropy",
+        "new_anisotropy",
+        "beyond_anisotropy",
+    ]
+    assert names(anisotropy=[1.0] * 3, sweep_rate=[0.05, 0.2, 0.4]) == [
+        "beyond_sweep_rate",
+        "new_sweep_rate",
+        "beyond_sweep_rate",
+    ]
+    assert names([[0, 1], [5, 1], [5, 0], [9, 0]], sweep_rate=[0.0] * 3) == ["field_step", "", "field_step"]
+    assert names([[0, 1], [5, 0.4], [9, 0.4]], sweep_rate=[0.0] * 3) == ["field_hold", "", "field_hold"]

@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -89,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--arm", default="paper", help="paper (default) or identified")
     sub.add_argument("--encoder", help="dense, convolutional or pod")
     sub.add_argument("--modes", type=int, help="POD coefficients that the networks see; 0 for the pixels")
+    sub.add_argument("--potential", help="free or energy: U(z, α) − h·M(z)")
     sub.add_argument("--mobility", help="identity, pullback or learned")
+    sub.add_argument("--loss", help="paper or identified")
     sub.add_argument("--latent", type=int, help="dimension of the latent state")
     sub.add_argument("--dynamics-weight", type=float, help="λ of Eq. (2)")
     sub.add_argument("--epochs", type=int)
@@ -191,8 +194,8 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
     for name in ("members", "workers"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise InvalidSetting(f"{name} = {getattr(options, name)}: must be at least 1")
-    changes = _given(options, "encoder", "modes", "mobility", "latent", "epochs", "patience", "member")
-    changes |= _given(options, "dynamics_weight")
+    changes = _given(options, "encoder", "modes", "potential", "mobility", "loss", "latent", "epochs")
+    changes |= _given(options, "patience", "member", "dynamics_weight")
     for role, given in (("held", options.hold_alpha), ("validation", options.validate_alpha)):
         if given is not None:
             changes[role] = {"anisotropy": given}
@@ -212,7 +215,11 @@ def _evaluate(options: argparse.Namespace, _: Profile) -> None:
     from nrp.reduction import load_model
     from nrp.simulation import open_dataset
 
-    result = forecast(load_model(options.model), *(open_dataset(path) for path in options.data))
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always")
+        result = forecast(load_model(options.model), *(open_dataset(path) for path in options.data))
+    for doubt in doubts:
+        print(f"nrp evaluate: warning: {doubt.message}", file=sys.stderr)
     _print_rows(result.table.to_dict(orient="records"), as_json=options.json)
 
 

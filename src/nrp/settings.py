@@ -223,7 +223,7 @@ ARMS: dict[str, dict[str, Any]] = {
         "dynamics_weight": 1.0,
         "by_motion": True,
         "state_noise": 0.15,
-        "epochs": 240,
+        "epochs": 180,
         "optimizer": "muon",
         "learning_rate": 0.02,
     },
@@ -290,6 +290,8 @@ class ModelSettings(Settings):
             raise ValueError(
                 f"modes = {self.modes}: must be 0 or latent = {self.latent} with the encoder pod"
             )
+        if self.loss == "identified" and self.potential != "energy":
+            raise ValueError(f"potential = {self.potential!r}: must be 'energy' with the loss identified")
         if 0 < self.modes < self.latent:
             raise ValueError(f"latent = {self.latent}: must be at most modes = {self.modes}")
         return self
@@ -347,7 +349,7 @@ def profile(name: str) -> Profile:
         case "paper":
             book = _book()
             samples = book.samples.replace(sample=tuple(range(1, 10)))
-            others = {f"latent_{n}": book.models["paper"].replace(latent=n) for n in (2, 4, 8, 16, 64)}
+            others = {f"latent_{n}": book.models["paper"].replace(latent=n) for n in (2, 8, 64)}
             return book.replace(name="paper", samples=samples, members=5, models=book.models | others)
         case _:
             raise InvalidSetting(f"profile = {name!r}: must be one of mini, book, paper")

@@ -27,7 +27,7 @@ def demonstrations(model: ReducedModel, films: xr.Dataset) -> Result:
     frames) per scale, with the case ``scale s``;
     ``scale_law_error``, the largest relative deviation from the second term being proportional to s;
     ``gauge_loss_change``, the largest change of the loss under the
-    shift V → V + h² · range(V); ``latent_scale``, the rms standard deviation of z.
+    shift V → V + h² · range(V).
     Arrays: ``scales``, ``reconstruction_loss``, ``dynamics_loss``; ``time``, ``potential`` and
     ``shifted_potential`` (run, frame).
     """
@@ -41,7 +41,7 @@ def demonstrations(model: ReducedModel, films: xr.Dataset) -> Result:
     shifted = potential + span * field**2
     common = {"analysis": "demonstrations", "system": "film", "arm": model.settings.arm, "members": 1}
     common["split"] = "trained"
-    rows = [row("latent_scale", z.flatten(0, 1).std(dim=0).square().mean().sqrt().item(), **common)]
+    rows = []
     for scale, (reconstruction, dynamics) in zip(_SCALES, scaled, strict=True):
         rows += [
             row("reconstruction_loss", reconstruction, case=f"scale {scale:g}", **common),

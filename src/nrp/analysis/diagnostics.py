@@ -154,7 +154,7 @@ def _r2(
     missed = ((truth - guess) ** 2).sum(axis=1)
     whole = ((truth - truth.mean() * centre) ** 2).sum(axis=1)
 
-    def r2(a: ndarray, b: ndarray, axis: int = -1) -> ndarray:
+    def r2(a: ndarray, b: ndarray, axis: int = -1) -> ndarray | np.floating:
         return 1 - a.sum(axis=axis) / b.sum(axis=axis)
 
     if len(missed) == 1:

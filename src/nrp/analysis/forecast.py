@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 import xarray as xr
@@ -11,6 +13,7 @@ from torch import Tensor
 from nrp.analysis.baselines import Lookup
 from nrp.analysis.result import Result, row
 from nrp.reduction import FrameData, ReducedModel, load_frames, split_names
+from nrp.reduction.splits import beyond
 from nrp.settings import InvalidSetting
 from nrp.store import Step
 
@@ -28,6 +31,8 @@ SPLITS = (
     "new_disorder",
     "new_sweep_rate",
     "new_all",
+    "beyond_anisotropy",
+    "beyond_sweep_rate",
     "field_step",
     "field_hold",
     "random_start",
@@ -65,12 +70,25 @@ def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     ------
     InvalidSetting
         If the images are not of the size that the model takes, or no run belongs to a split.
+
+    Warns
+    -----
+    UserWarning
+        If an anisotropy lies outside those that the model was trained on.
     """
     parts: dict[str, list[FrameData]] = {}
     for data in datasets:
         shape = (data.sizes["y"], data.sizes["x"])
         if shape != model.shape:
             raise InvalidSetting(f"data: has {shape} pixels, the model takes images of {model.shape}")
+        seen = model.trained_on["anisotropy"]
+        if (outside := beyond(data.anisotropy.values, seen)).any():
+            values = np.unique(data.anisotropy.values[outside]).tolist()
+            warnings.warn(
+                f"anisotropy = {values}: lies outside {min(seen):g} to {max(seen):g}, "
+                "where the model was trained",
+                stacklevel=2,
+            )
         names = split_names(data, model.settings, model.trained_on)
         for name in sorted(set(names) & set(SPLITS)):
             parts.setdefault(name, []).append(load_frames(data, names == name))

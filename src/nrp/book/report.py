@@ -25,13 +25,21 @@ def number(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
-def glue_rows(result: Result, *, prefix: str = "") -> None:
+def glue_rows(result: Result, *, prefix: str = "", arm: str | None = None) -> None:
     """Make every number of a result citable in the text: ``{glue:text}`metric.case.arm.split.α```.
 
     Columns that are null are left out of the name.  Where there is an interval, the same name with
     ``.interval`` stands for the value with it.
+
+    Parameters
+    ----------
+    prefix
+        Put before each name.
+    arm
+        Only the rows of this arm, where several results hold the same rows of others.
     """
-    for entry in result.table.to_dict(orient="records"):
+    table = result.table if arm is None else result.select(arm=arm)
+    for entry in table.to_dict(orient="records"):
         name = ".".join(str(entry[part]) for part in _KEY if entry[part] is not None)
         glue(prefix + name, number(entry["value"]), display=False)
         if entry["low"] is not None:

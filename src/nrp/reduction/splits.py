@@ -60,8 +60,9 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
     -------
     ndarray of str
         ``trained``, ``validation``, ``new_anisotropy``, ``new_disorder``, ``new_sweep_rate``, ``new_all``,
-        for the bead ``random_start``; where a table makes the field, ``field_step`` if it jumps and else
-        ``field_hold``.  An empty name where two of three things are new.
+        for the bead ``random_start``; ``beyond_anisotropy`` and ``beyond_sweep_rate`` outside the range of
+        those seen, if there are several; where a table makes the field, ``field_step`` if it jumps and
+        else ``field_hold``.  An empty name where two of three things are new.
     """
     new = {name: ~np.isin(dataset[name].values, trained_on[name]) for name in _COORDINATES}
     protocol = _protocol(dataset)
@@ -71,9 +72,17 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
         _SPLITS.get(frozenset(name for name in new if new[name][run]), "")
         for run in range(dataset.sizes["run"])
     ]
+    for name in ("anisotropy", "sweep_rate"):
+        for run in np.flatnonzero(beyond(dataset[name].values, trained_on[name])):
+            names[run] = names[run].replace(f"new_{name}", f"beyond_{name}")
     if "disorder" not in dataset:
         names = ["random_start" if name == "new_disorder" else name for name in names]
     return np.where(runs_with(dataset, settings.validation), "validation", names)
+
+
+def beyond(values: ndarray, seen: Sequence[float]) -> ndarray:
+    """Return which values lie outside the range of those seen; none does if there is only one."""
+    return (values < min(seen)) | (values > max(seen)) if len(seen) > 1 else np.zeros(len(values), bool)
 
 
 def _protocol(dataset: xr.Dataset) -> str:

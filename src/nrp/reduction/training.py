@@ -127,8 +127,6 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
     epochs = range(len(log), settings.epochs)
     title = f"training arm {settings.arm}, member {settings.member}"
     for epoch in progress(epochs, total=len(epochs), title=title):
-        if settings.patience and epoch - best.get("epoch", epoch) >= settings.patience:
-            break
         generator = torch.Generator().manual_seed(settings.member * settings.epochs + epoch)
         order = frames.order(generator)
         sums: dict[str, float] = {}
@@ -160,6 +158,8 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
                 best = {"epoch": epoch, "validation": validation, "weights": weights}
             _save_checkpoint(model, optimizers, log, best, folder)
+            if settings.patience and epoch - best.get("epoch", epoch) >= settings.patience:
+                break
     if best:
         model.load_state_dict(best["weights"])
     model.save(folder)
@@ -174,9 +174,7 @@ def _optimizers(model: ReducedModel) -> list[Optimizer]:
     weights = dict(model.named_parameters())
     matrices = [name for name, w in weights.items() if w.ndim == 2 and min(w.shape) >= _SMALLEST]
     others = [weight for name, weight in weights.items() if name not in matrices]
-    muon = Muon(
-        [weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3
-    )
+    muon = Muon([weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3)
     return [muon, Adam(others, lr=0.1 * rate, fused=True)]
 
 

@@ -1,0 +1,45 @@
+"""What lies in the repository is what its weights give."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nrp.analysis.forecast import forecast
+from nrp.book.study import PUBLISHED, Study
+from nrp.reduction import load_model
+from nrp.settings import ARMS, profile
+from nrp.simulation import open_dataset, simulate
+from nrp.store import PROVENANCE
+
+BOOK = profile("paper")
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_stored_weights_give_the_stored_numbers(arm, book_store):
+    model = load_model(PUBLISHED / arm / "model")
+    assert model.settings == BOOK.models[arm]
+    result, _ = Study("paper", book_store).published(arm)
+    names = ("films", "rates") if arm == "identified" else ("films",)
+    again = forecast(model, *(open_dataset(simulate(getattr(BOOK, name), book_store)) for name in names))
+    first = result.table.assign(value=[*result.arrays["first_values"], *[np.nan] * 2])
+    for metric in ("reconstruction_rmse", "rate_error", "one_step_rmse"):
+        ours = again.select(metric=metric, split="trained", arm=arm)
+        theirs = first[(first["metric"] == metric) & (first["split"] == "trained") & (first["arm"] == arm)]
+        assert ours["value"].tolist() == pytest.approx(theirs["value"].tolist(), rel=0.02)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_published_intervals_are_over_members(arm, book_store):
+    result, _ = Study("paper", book_store).published(arm)
+    entry = result.select(metric="reconstruction_rmse", split="trained", arm=arm).iloc[0]
+    assert entry["members"] == BOOK.members
+    assert entry["low"] < entry["value"] < entry["high"]
+    assert entry["profile"] == "paper"
+    record = json.loads((PUBLISHED / arm / "model" / PROVENANCE).read_text())
+    assert record["step"] == "train"
+
+
+def test_published_results_are_small():
+    sizes = [path.stat().st_size for path in PUBLISHED.rglob("*") if path.is_file()]
+    assert sum(sizes) < 25e6
