@@ -429,8 +429,7 @@ def test_the_true_landscape_is_an_energy_without_any_fit(films):
             result.value("explained_variance", split=split, case=None, arm="paper", anisotropy=None) > 0.999
         )
     assert result.value("explained_variance", split="trained", case="rest", arm="lookup") < 0.75
-    # The true landscape has one unstable direction on the ridge between its wells, none in them.
-    assert result.value("unstable_directions", case="end") == 0
+    assert result.value("unstable_directions", case="end") == 0  # in the wells
 
 
 def test_a_shifted_potential_is_no_energy_but_has_its_line(films):
@@ -444,13 +443,21 @@ def test_a_shifted_potential_is_no_energy_but_has_its_line(films):
 
 def test_what_only_knows_the_controls_knows_nothing_beyond_the_table(films):
     data, settings = swept(films), ModelSettings(latent=2, width=8)
-    data = data.assign_coords(anisotropy=("run", [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]))
+    data = data.assign_coords(
+        anisotropy=("run", [1.0, 1.0, 1.0, 2.0, 2.0, 2.0]), sample=("run", [0, 1, 2, 0, 1, 2])
+    )
     model = TrueBead(films, settings)
     model.trained_on = coverage([data], settings)
     model.potential = lambda z, controls: controls[..., 1] + 0 * z.sum(-1)
     result = diagnostics(model, data)
     found = result.select(metric="energy_r2_beyond_lookup", split="trained", case=None).iloc[0]
     assert abs(found["value"]) < 1e-3
+    assert found["low"] is None  # three samples are too few for an interval
+    six = data.assign_coords(sample=("run", range(6)))
+    model.trained_on = coverage([six], settings)
+    found = (
+        diagnostics(model, six).select(metric="energy_r2_beyond_lookup", split="trained", case=None).iloc[0]
+    )
     assert found["low"] <= found["value"] <= found["high"]
 
 
@@ -484,10 +491,32 @@ def test_members_give_means_intervals_and_the_gauge_between_them(films):
     assert shifted.value("rate_error", split="trained", case=None, arm="paper") == pytest.approx(
         same.value("rate_error", split="trained", case=None, arm="paper")
     )
-    c = shifted.arrays["gauge"]
-    assert c[1] - c[0] == pytest.approx(
-        np.broadcast_to(data.external_field.values[0] ** 2, (6, 61)), abs=1e-5
-    )
+    response = shifted.arrays["response"]
+    shift = np.broadcast_to(-2 * data.external_field.values[0], (6, 61))
+    assert response[1] - response[0] == pytest.approx(shift, abs=1e-4)
+    mean = data.magnetization.mean(("y", "x")).values
+    assert shifted.arrays["magnetization"] == pytest.approx(mean, abs=1e-6)
+
+
+def members_error(model: ReducedModel, data: xr.Dataset) -> float:
+    return forecast(model, data).value("rate_error", split="trained", case=None, arm="paper")
+
+
+def test_members_that_differ_have_an_interval_of_student(films):
+    data, settings = swept(films), ModelSettings(latent=2, width=8)
+    models = [TrueBead(films, settings) for _ in range(2)]
+    for model, faster in zip(models, (1.0, 1.5), strict=True):
+        model.trained_on = coverage([data], settings)
+        model.potential = lambda z, controls, m=model, f=faster: f * TrueBead.potential(m, z, controls)
+    found = members(*models, data)
+    entry = found.select(metric="rate_error", split="trained", case=None, arm="paper").iloc[0]
+    single = [members_error(model, data) for model in models]
+    assert entry["value"] == pytest.approx(np.mean(single), rel=1e-6)
+    # Student's t with one degree of freedom, standard error |a − b|/2.
+    assert entry["high"] - entry["value"] == pytest.approx(12.706 * abs(single[1] - single[0]) / 2, rel=1e-3)
+    # The look-up is one of the velocity in each member's own coordinates, so it is averaged, too.
+    lookup = found.select(metric="rate_error", split="trained", arm="lookup").iloc[0]
+    assert lookup["members"] == 2
 
 
 def test_a_clock_of_one_rate_explains_what_several_rates_do_not(films):

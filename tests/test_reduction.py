@@ -16,7 +16,7 @@ import xarray as xr
 
 from nrp.reduction import FrameData, ReducedModel, load_frames, load_model, split_names, train, train_members
 from nrp.reduction.coordinates import Coordinates, leading_modes
-from nrp.reduction.losses import Frames, identified_loss, paper_loss
+from nrp.reduction.losses import LOSSES, Frames, identified_loss, paper_loss
 from nrp.reduction.splits import coverage, trained_runs
 from nrp.reduction.training import LOG, Diverged, _validation
 from nrp.settings import InvalidSetting, ModelSettings, Runs
@@ -122,7 +122,7 @@ def test_training_lowers_both_terms_of_the_loss(dataset, tmp_path):
     log = pd.read_csv(folder / LOG)
     assert len(log) == 200
     assert log.reconstruction.iloc[-1] < 0.2 * log.reconstruction.iloc[0]
-    assert log.dynamics.iloc[-1] < log.dynamics.max()
+    assert log.dynamics.iloc[-1] < 0.9 * log.dynamics.max()
 
 
 @pytest.mark.parametrize("settings", [SMALL, IDENTIFIED], ids=["paper", "identified"])
@@ -404,8 +404,8 @@ def relaxation(stiffness: float = 0.5) -> tuple[ReducedModel, FrameData]:
     return model, data
 
 
-def terms_of(model: ReducedModel, data: FrameData) -> dict[str, float]:
-    frames, generator = Frames(model, [data]), torch.Generator().manual_seed(0)
+def terms_of(model: ReducedModel, data: FrameData, seed: int = 0) -> dict[str, float]:
+    frames, generator = Frames(model, [data]), torch.Generator().manual_seed(seed)
     batch = frames.batch(frames.first, generator)
     return {
         name: value.item() for name, (_, value) in identified_loss(model, frames, batch, generator).items()
@@ -437,6 +437,25 @@ def test_identified_loss_sees_what_equation_two_leaves_free():
     assert min(uphill["dynamics"], uphill["decoded"]) > 1
 
 
+def test_moment_is_held_to_the_mean_of_the_image():
+    model, data = relaxation()
+    z = model.encode(data.images)[:, :-1]
+    expected = (z.sum(-1) - data.images.mean(-1)[:, :-1]).square().mean().item()
+    assert expected > 0.01
+    assert terms_of(model, data)["moment"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_noise_takes_the_slope_beside_the_state():
+    """In a bowl the slope at a step ε off is off by k·ε, so the residual gains k²σ²."""
+    model, data = relaxation()
+    noise = 0.1
+    model.settings = model.settings.replace(state_noise=noise)
+    found = np.mean([terms_of(model, data, seed)["dynamics"] for seed in range(200)])
+    whole = Frames(model, [data])
+    scale = (whole.square[whole.first] + 0.3 * whole.mean_square).reciprocal().mean().item()
+    assert found == pytest.approx(0.5**2 * noise**2 * scale, rel=0.1)
+
+
 def test_frames_that_move_are_drawn_more_often():
     model, data = relaxation()
     frames = Frames(model, [data])
@@ -463,12 +482,23 @@ def test_training_stops_when_validation_no_longer_improves(dataset, tmp_path):
     assert _validation(kept, frames) == pytest.approx(checked.validation.min(), rel=1e-6)
 
 
-def test_a_loss_that_rises_a_thousandfold_stops_and_keeps_the_checkpoint(dataset, tmp_path):
-    settings = SMALL.replace(epochs=400, learning_rate=1e-3)
-    store = Store(tmp_path)
-    with pytest.raises(Diverged, match=r"the loss is .* in epoch \d+; a smaller rate is needed"):
-        train([dataset], settings.replace(learning_rate=300.0), store)
+def test_a_loss_that_rises_a_thousandfold_stops_and_keeps_the_checkpoint(dataset, tmp_path, monkeypatch):
+    plain, calls = LOSSES["paper"], []
+
+    def rising(*arguments):
+        calls.append(1)
+        factor = 1e6 if len(calls) > 23 else 1.0
+        return {name: (factor * weight, term) for name, (weight, term) in plain(*arguments).items()}
+
+    monkeypatch.setitem(LOSSES, "paper", rising)
+    with pytest.raises(Diverged, match=r"the loss is \d.* in epoch 23; a smaller rate is needed"):
+        train([dataset], SMALL.replace(epochs=40), Store(tmp_path))
     assert not list(tmp_path.glob("store/train/*"))
+    kept = pd.read_csv(next(tmp_path.glob("partial/*/training.csv")))
+    assert len(kept) == 20
+    # The checkpoint is good: with a loss that behaves, training goes on from it to the end.
+    monkeypatch.setitem(LOSSES, "paper", plain)
+    assert len(pd.read_csv(train([dataset], SMALL.replace(epochs=40), Store(tmp_path)) / LOG)) == 40
 
 
 def test_members_differ_in_their_seed_alone(dataset, tmp_path):

@@ -196,6 +196,8 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
             raise InvalidSetting(f"{name} = {getattr(options, name)}: must be at least 1")
     changes = _given(options, "encoder", "modes", "potential", "mobility", "loss", "latent", "epochs")
     changes |= _given(options, "patience", "member", "dynamics_weight")
+    if options.encoder in ("convolutional", "pod"):
+        changes.setdefault("modes", 0)
     for role, given in (("held", options.hold_alpha), ("validation", options.validate_alpha)):
         if given is not None:
             changes[role] = {"anisotropy": given}

@@ -286,6 +286,8 @@ class ModelSettings(Settings):
             raise ValueError(
                 f"modes = {self.modes}: must be 0 with a convolutional encoder, which sees pixels"
             )
+        if self.patience and not any(self.validation.model_dump().values()):
+            raise ValueError(f"patience = {self.patience}: needs validation runs")
         if self.encoder == "pod" and self.modes not in (0, self.latent):
             raise ValueError(
                 f"modes = {self.modes}: must be 0 or latent = {self.latent} with the encoder pod"
@@ -312,7 +314,7 @@ class Profile(Settings):
     steps: CampaignSettings
     """The film while the field jumps."""
     holds: CampaignSettings
-    """The film while the sweep stops half-way."""
+    """The film while the sweep, at a rate of its own, stops half-way."""
     loops: CampaignSettings
     """The film while the field is swept to its opposite and back."""
     bead: CampaignSettings
@@ -369,7 +371,7 @@ def _book() -> Profile:
         rates=films.replace(anisotropy=_steps(1, 4, 0.25), sweep_rate=(0.005, 0.007, 0.02)),
         held_rates=films.replace(anisotropy=_steps(1, 4, 0.25), sample=(0, 4), sweep_rate=(0.014,)),
         steps=_with_field(films, (0, 1.5), (20, 1.5), (20, 0.5), (120, 0.5), (120, 0), (220, 0)),
-        holds=_with_field(films, (0, 1.5), (110, 0.4), (220, 0.4)),
+        holds=_with_field(films, (0, 1.5), (80, 0.4), (180, 0.4)),
         loops=films.replace(
             anisotropy=_steps(1, 4, 1),
             sweep_rate=(0.01, 0.04),
@@ -410,7 +412,7 @@ def _mini() -> Profile:
         rates=films.replace(anisotropy=_steps(1, 4, 0.5), sweep_rate=(0.015, 0.04)),
         held_rates=films.replace(anisotropy=_steps(1, 4, 0.5), sample=(0, 2), sweep_rate=(0.03,)),
         steps=_with_field(films, (0, 1.5), (5, 1.5), (5, 0.5), (40, 0.5), (40, 0), (70, 0)),
-        holds=_with_field(films, (0, 1.5), (55, 0.4), (80, 0.4)),
+        holds=_with_field(films, (0, 1.5), (40, 0.4), (65, 0.4)),
         loops=films.replace(
             anisotropy=(1.0, 4.0), sweep_rate=(0.04,), field_init=2.5, field_final=-2.5, field_loop=True
         ),

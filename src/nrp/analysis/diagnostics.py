@@ -24,7 +24,7 @@ _STATES = 200
 """States at which the metric is taken."""
 
 
-class _States:
+class States:
     """What a model says of the frames of some runs, and what is true of them, as arrays (run, frame, …)."""
 
     def __init__(self, model: ReducedModel, data: FrameData) -> None:
@@ -40,6 +40,13 @@ class _States:
         self.energy = data.energy.double().numpy()
         self.controls = controls.double().numpy()
 
+    @property
+    def energies(self) -> Float[ndarray, "run frame 4"]:
+        """V and H, and both without the field's part, V + h·(−∂V/∂h) and H + h·M."""
+        h = self.controls[..., 1]
+        inner = (self.potential + h * self.moment, self.energy + h * self.mean)
+        return np.stack([self.potential, self.energy, *inner], axis=-1)
+
 
 def diagnostics(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     """Return what a model has determined, on every split that the datasets hold.
@@ -52,12 +59,15 @@ def diagnostics(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     - ``lookup_r2``, what such a table explains of V (case ``potential``) and of H (case ``energy``);
     - ``energy_r2`` of V for the true H per area, without any fit and in the case ``affine_fit``, after the
       straight line that fits best on the training runs; ``energy_r2_beyond_lookup``, the same after the
-      tables of V and of H have been taken from both, with a bootstrap interval over runs;
+      tables of V and of H have been taken from both, and in the case ``internal`` for both without the
+      field's part −h·M, with a bootstrap interval over disorder samples, or over runs where there are fewer
+      than three samples, and none for fewer than five runs;
     - ``zeeman_error``, the rms of ∂V/∂h + M over the standard deviation of M, the mean magnetization;
     - ``latent_scale``, the rms standard deviation of z; ``metric_scale`` and ``isometry_error``, mean of the
       eigenvalues of G = JᵀJ/N and their rms deviation from it over it, J being the derivative of the decoder;
     - ``unstable_directions``, the mean number of negative curvatures of V in z, at the ``start``, at the
-      ``onset`` (the frame nearest T_init) and at the ``end``, on the training runs.
+      ``onset`` (the frame nearest T_init) and at the ``end``, on the training runs; training with
+      `state_noise` flattens V beside the data, so this tells of the model more than of the film.
 
     Arrays: ``singular_values`` (state, latent) of J/√N, sorted.
     """
@@ -65,20 +75,19 @@ def diagnostics(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     seen = [states for split, _, states in parts if split == "trained"]
     flat = {
         name: np.concatenate([getattr(s, name).reshape(-1, *getattr(s, name).shape[2:]) for s in seen])
-        for name in ("controls", "z_rate", "potential", "energy")
+        for name in ("controls", "z_rate", "energies")
     }
     at = flat["controls"][:, :2]
     rate_table = Lookup(at, flat["z_rate"])
-    slope, offset = np.polyfit(flat["potential"], flat["energy"], 1)
-    both = np.column_stack([flat["potential"], flat["energy"]])
-    energy_table = Lookup(at, both)
+    line = np.polyfit(*flat["energies"][:, :2].T, 1)
+    energy_table = Lookup(at, flat["energies"])
     arm = model.settings.arm
     rows = []
     for split in dict.fromkeys(name for name, _, _ in parts):
         here = [(data, states) for name, data, states in parts if name == split]
         common = {"analysis": "diagnostics", "system": "film", "split": split, "members": 1}
         rows += _rate_rows(here, rate_table, arm, **common)
-        rows += _energy_rows([states for _, states in here], energy_table, (slope, offset), arm=arm, **common)
+        rows += _energy_rows(here, energy_table, tuple(line), arm=arm, **common)
     z = torch.cat([states.z.flatten(0, 1) for states in seen])
     with torch.no_grad():
         metric = model.metric(z[:: max(1, len(z) // _STATES)])
@@ -93,17 +102,17 @@ def diagnostics(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     return Result.of(rows, singular_values=np.sqrt(values))
 
 
-def _parts(model: ReducedModel, datasets: Sequence[xr.Dataset]) -> Iterator[tuple[str, xr.Dataset, _States]]:
+def _parts(model: ReducedModel, datasets: Sequence[xr.Dataset]) -> Iterator[tuple[str, xr.Dataset, States]]:
     """Return the runs of each dataset by split, and what the model says of them."""
     for data in datasets:
         names = split_names(data, model.settings, model.trained_on)
         for name in sorted(set(names) - {"", "validation"}):
             part = data.isel(run=np.flatnonzero(names == name))
-            yield name, part, _States(model, load_frames(part))
+            yield name, part, States(model, load_frames(part))
 
 
 def _rate_rows(
-    parts: list[tuple[xr.Dataset, _States]], table: Lookup, arm: str, **common: object
+    parts: list[tuple[xr.Dataset, States]], table: Lookup, arm: str, **common: object
 ) -> list[dict]:
     """Return the rows of `explained_variance`."""
     squares: dict[str, ndarray] = {}
@@ -113,7 +122,8 @@ def _rate_rows(
     squares[arm] = ((true - velocity) ** 2).sum(axis=1)
     squares["lookup"] = ((true - table(controls[:, :2])) ** 2).sum(axis=1)
     whole = (true**2).sum(axis=1)
-    rest = np.concatenate([(d.external_field == d.external_field[:, -1]).values.ravel() for d, _ in parts])
+    fields = [data.external_field.values for data, _ in parts]
+    rest = np.concatenate([(np.diff(h, axis=1, prepend=np.inf) == 0).ravel() for h in fields])
     groups: list[tuple[dict, ndarray]] = [({}, np.ones(len(whole), bool))]
     groups += [({"case": "sweep"}, ~rest), ({"case": "rest"}, rest)]
     groups += [({"anisotropy": alpha}, controls[:, 0] == alpha) for alpha in np.unique(controls[:, 0])]
@@ -126,46 +136,61 @@ def _rate_rows(
 
 
 def _energy_rows(
-    parts: list[_States], table: Lookup, line: tuple[float, float], *, arm: str, **common: object
+    parts: list[tuple[xr.Dataset, States]],
+    table: Lookup,
+    line: tuple[float, float],
+    *,
+    arm: str,
+    **common: object,
 ) -> list[dict]:
     """Return the rows of what V, and a table, know of the energy."""
-    potential, energy = (np.concatenate([getattr(s, n) for s in parts]) for n in ("potential", "energy"))
-    controls = np.concatenate([s.controls for s in parts])
-    known = table(controls[..., :2].reshape(-1, 2)).reshape(*energy.shape, 2)
+    values = np.concatenate([states.energies for _, states in parts])
+    controls = np.concatenate([states.controls for _, states in parts])
+    samples = np.concatenate([data["sample"].values for data, _ in parts])
+    known = table(controls[..., :2].reshape(-1, 2)).reshape(values.shape)
+    potential, energy = values[..., 0], values[..., 1]
     rows = [
         row("lookup_r2", _r2(potential, known[..., 0])[0], case="potential", arm=arm, **common),
         row("lookup_r2", _r2(energy, known[..., 1])[0], case="energy", **common),
+        row("energy_r2", _r2(energy, potential)[0], arm=arm, **common),
+        row("energy_r2", _r2(energy, line[0] * potential + line[1])[0], case="affine_fit", arm=arm, **common),
     ]
-    for case, (slope, offset) in ((None, (1.0, 0.0)), ("affine_fit", line)):
-        mapped = slope * potential + offset
-        rows.append(row("energy_r2", _r2(energy, mapped)[0], case=case, arm=arm, **common))
-        beyond, low, high = _r2(energy - known[..., 1], mapped - slope * known[..., 0] - offset, centre=False)
+    beyond = values - known
+    for case, scale, column in ((None, 1.0, 0), ("affine_fit", line[0], 0), ("internal", 1.0, 2)):
+        r2, low, high = _r2(beyond[..., column + 1], scale * beyond[..., column], samples=samples)
         columns = {"case": case, "arm": arm, "low": low, "high": high}
-        rows.append(row("energy_r2_beyond_lookup", beyond, **columns, **common))
-    moment, mean = (np.concatenate([getattr(s, n) for s in parts]) for n in ("moment", "mean"))
+        rows.append(row("energy_r2_beyond_lookup", r2, **columns, **common))
+    moment, mean = (np.concatenate([getattr(s, n) for _, s in parts]) for n in ("moment", "mean"))
     error = np.sqrt(np.mean((moment - mean) ** 2)) / mean.std()
     return [*rows, row("zeeman_error", error, arm=arm, **common)]
 
 
 def _r2(
-    truth: Float[ndarray, "run frame"], guess: Float[ndarray, "run frame"], *, centre: bool = True
+    truth: Float[ndarray, "run frame"], guess: Float[ndarray, "run frame"], *, samples: ndarray | None = None
 ) -> tuple[float, float | None, float | None]:
-    """Return R² and its 95 % interval by a bootstrap over runs (none for a single run)."""
+    """Return R², and for residuals, which have no mean to be taken off, its 95 % bootstrap interval.
+
+    What is drawn are the disorder samples, with all their runs, if there are three or more, else the runs.
+    """
     missed = ((truth - guess) ** 2).sum(axis=1)
-    whole = ((truth - truth.mean() * centre) ** 2).sum(axis=1)
+    whole = ((truth - (truth.mean() if samples is None else 0.0)) ** 2).sum(axis=1)
 
     def r2(a: ndarray, b: ndarray, axis: int = -1) -> ndarray | np.floating:
         return 1 - a.sum(axis=axis) / b.sum(axis=axis)
 
-    if len(missed) == 1:
+    if samples is None:
         return float(r2(missed, whole)), None, None
-    draws = bootstrap(
-        (missed, whole), r2, paired=True, vectorized=True, n_resamples=2000, method="percentile", rng=0
-    )
+    drawn, place = np.unique(samples, return_inverse=True)
+    if len(drawn) < 3:
+        place = np.arange(len(missed))
+    units = [np.bincount(place, weights=squares) for squares in (missed, whole)]
+    if len(units[0]) < 5:
+        return float(r2(missed, whole)), None, None
+    draws = bootstrap(units, r2, paired=True, vectorized=True, n_resamples=2000, method="percentile", rng=0)
     return float(r2(missed, whole)), *map(float, draws.confidence_interval)
 
 
-def _curvature_rows(model: ReducedModel, data: xr.Dataset, states: _States, **common: object) -> list[dict]:
+def _curvature_rows(model: ReducedModel, data: xr.Dataset, states: States, **common: object) -> list[dict]:
     """Return the rows of `unstable_directions`."""
     near = np.abs(data.time - data.onset_time).fillna(0).argmin("frame").values
     runs = np.arange(len(near))

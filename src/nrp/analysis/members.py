@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
-from numpy import ndarray
 
-from nrp.analysis.diagnostics import diagnostics
+from nrp.analysis.diagnostics import States, diagnostics
 from nrp.analysis.forecast import forecast
 from nrp.analysis.onset import onset_curve
 from nrp.analysis.result import COLUMNS, Result, mean_row, row
@@ -25,11 +23,12 @@ def members(*inputs: ReducedModel | xr.Dataset) -> Result:
 
     Rows: those of `nrp.analysis.forecast.forecast` and `nrp.analysis.diagnostics.diagnostics`, each a mean
     over members with its 95 % interval by Student's t; of numbers without a model, which are the same for
-    all, the value alone.  ``gauge_spread``, see `gauge`; ``onset_gradient_correlation`` between the curves of
-    pairs of members, mean and extremes.
-    Arrays: ``alphas``, ``member_gradients`` (member, anisotropy), ‖∂V/∂z‖ at the onset; ``field`` (frame)
-    and ``gauge`` (member, anisotropy, frame); ``first_values``, the values of the first member in the order
-    of the rows.
+    all, the value alone.  ``gauge_spread``, the rms deviation of V between members at the same frames over
+    the deviation of V along the runs; ``onset_gradient_correlation`` between the curves of pairs of members,
+    mean and extremes.
+    Arrays: ``alphas``, ``member_gradients`` (member, anisotropy), ‖∂V/∂z‖ at the onset; ``field`` (frame),
+    ``response`` (member, anisotropy, frame), −∂V/∂h, and ``magnetization`` (anisotropy, frame), what it would
+    be were V the energy; ``first_values``, the values of the first member in the order of the rows.
 
     Parameters
     ----------
@@ -47,14 +46,16 @@ def members(*inputs: ReducedModel | xr.Dataset) -> Result:
     rows = []
     for i, labels in enumerate(tables[0][columns].to_dict("records")):
         common = {name: None if pd.isna(label) else label for name, label in labels.items()}
-        of_model = common["arm"] == models[0].settings.arm
+        of_model = common["arm"] in (models[0].settings.arm, "lookup")
         metric = common.pop("metric")
         if of_model:
             rows.append(mean_row(metric, values[:, i], members=len(models), **common))
         else:
             rows.append(row(metric, values[0, i], **common))
     films = datasets[0].sortby("anisotropy")
-    spread, curves = gauge(models, films)
+    states = [States(model, load_frames(films)) for model in models]
+    values = np.stack([each.potential for each in states])
+    spread = np.sqrt(values.var(axis=0, ddof=1).mean()) / values.std(axis=2).mean()
     arm = {"arm": models[0].settings.arm, "members": len(models)}
     gradients = np.stack([onset_curve(model, films) for model in models])
     alike = np.corrcoef(gradients)[np.triu_indices(len(models), 1)]
@@ -67,7 +68,8 @@ def members(*inputs: ReducedModel | xr.Dataset) -> Result:
         rows,
         alphas=films.anisotropy.values,
         field=films.external_field.values[0],
-        gauge=curves,
+        response=np.stack([each.moment for each in states]),
+        magnetization=states[0].mean,
         member_gradients=gradients,
         first_values=values[0],
     )
@@ -87,23 +89,3 @@ def latent_dimensions(*inputs: ReducedModel | xr.Dataset) -> Result:
         chosen = chosen[chosen["arm"] == model.settings.arm]
         rows += chosen.assign(case=f"{model.settings.latent} numbers").to_dict("records")
     return Result.of(rows)
-
-
-def gauge(models: list[ReducedModel], films: xr.Dataset) -> tuple[float, ndarray]:
-    """Return how far the potentials of several members differ along the same runs.
-
-    Returns
-    -------
-    float
-        The rms over (α, h) of the standard deviation over members of V, over the standard deviation of V
-        along the runs.
-    ndarray
-        c(α, h) of each member, its V minus the mean of all (member, run, frame).
-    """
-    data = load_frames(films)
-    with torch.no_grad():
-        values = np.stack(
-            [m.potential(m.encode(data.images), data.controls).double().numpy() for m in models]
-        )
-    curves = values - values.mean(axis=0)
-    return float(np.sqrt(curves.var(axis=0, ddof=1).mean()) / values.std(axis=2).mean()), curves

@@ -63,8 +63,12 @@ BOUNDS: dict[str, Bound] = {
         (0, 0.9),
         {"split": "trained", "arm": "identified", "case": None},
     ),
-    "energy without a fit": Bound(
-        "diagnostics_identified", "energy_r2", (0.95, 1), (0.9, 1), {"split": "trained", "case": None}
+    "energy beyond the controls": Bound(
+        "diagnostics_identified",
+        "energy_r2_beyond_lookup",
+        (0.3, 1),
+        (0.05, 1),
+        {"split": "new_sweep_rate", "case": None},
     ),
     "response to the field": Bound(
         "diagnostics_identified", "zeeman_error", (0, 0.05), (0, 0.3), {"split": "trained"}

@@ -269,7 +269,7 @@ def training(logs: dict[str, pd.DataFrame]) -> Figure:
     """The terms of the loss during training, one panel per arm, and the latent scales."""
     figure, axes = _subplots(1, len(logs) + 1, (9.4, 3.1))
     skipped = ("epoch", "loss", "latent_scale", "validation")
-    styles = [(color, line) for line in ("-", "--") for color in (BLUE, RED, GREEN)]
+    styles = list(zip((BLUE, RED, GREEN, GREY) * 2, (*STYLES, (0, (1, 3))), strict=False))
     for ax, (arm, log) in zip(axes, logs.items(), strict=False):
         for name, (color, line) in zip((n for n in log if n not in skipped), styles, strict=False):
             ax.semilogy(log.epoch, log[name], color=color, ls=line, lw=1.2, label=name)
@@ -286,14 +286,14 @@ def explained(results: dict[str, Result]) -> Figure:
     """Explained variance of the latent velocity over the anisotropy, of the arms and of the look-up."""
     figure, axes = _subplots(1, 2, (8.6, 3.2), sharey=True)
     for ax, split in zip(axes, ("trained", "new_sweep_rate"), strict=True):
-        for (arm, result), style in zip(results.items(), PAIR, strict=True):
-            for name, dots in ((arm, "o"), ("lookup", "")):
+        for (arm, result), style, dots in zip(results.items(), PAIR, (":", "-."), strict=True):
+            for name, marker in ((arm, "o"), ("lookup", "")):
                 rows = result.select(metric="explained_variance", split=split, arm=name, case=None)
                 rows = rows[rows["anisotropy"].notna()].astype({"anisotropy": float, "value": float})
                 rows = rows.sort_values("anisotropy")
-                look = style if name == arm else {"color": style["color"], "linestyle": ":"}
+                look = style if name == arm else {"color": style["color"], "linestyle": dots}
                 label = name if name == arm else f"look-up of its velocity ({arm})"
-                ax.plot(rows.anisotropy, rows.value.clip(lower=-1), marker=dots, ms=3, label=label, **look)
+                ax.plot(rows.anisotropy, rows.value.clip(lower=-1), marker=marker, ms=3, label=label, **look)
         ax.set(title=split.replace("_", " "), xlabel="anisotropy α", ylim=(-1.05, 1.05))
     axes[0].set(ylabel="explained variance of ż (cut at −1)")
     axes[0].legend(fontsize=7)
@@ -344,19 +344,19 @@ def potential_and_energy(runs: list[dict[str, ndarray]], titles: list[str]) -> F
     return figure
 
 
-def gauges(members: dict[str, Result], run: int) -> Figure:
-    """How far the potentials of single members are from their mean along one run, for each arm."""
-    figure, axes = _subplots(1, 2, (8.6, 2.9))
+def responses(members: dict[str, Result], run: int) -> Figure:
+    """What the members say of −∂V/∂h along one sweep, and the mean magnetization, for each arm."""
+    figure, axes = _subplots(1, 2, (8.6, 2.9), sharey=True)
     for ax, (arm, result) in zip(axes, members.items(), strict=True):
         a = result.arrays
-        for curve, style in zip(a["gauge"][:, run], STYLES, strict=False):
+        ax.plot(a["field"], a["magnetization"][run], color=GREY, lw=5, alpha=0.4, label="mean magnetization")
+        for curve, style in zip(a["response"][:, run], STYLES, strict=False):
             ax.plot(a["field"], curve, ls=style, color=BLUE, lw=1.2)
-        ax.set(
-            title=f"arm {arm}, α = {a['alphas'][run]:g}",
-            xlabel="external field h",
-            ylabel="V − mean of members",
-        )
+        ax.plot([], [], color=BLUE, label="−∂V/∂h, one curve per member")
+        ax.set(title=f"arm {arm}, α = {a['alphas'][run]:g}", xlabel="external field h")
         ax.invert_xaxis()
+    axes[0].set(ylabel="−∂V/∂h")
+    axes[0].legend(fontsize=8)
     return figure
 
 

@@ -124,6 +124,9 @@ def identified_loss(model: ReducedModel, frames: Frames, batch: Batch, generator
       known;
     - ``moment``: the error of M(z) = −∂V/∂h against the mean magnetization of the image.
 
+    With `state_noise` the slope is taken at random steps off the state, and still held to the rate at the
+    state.  That flattens V across the trajectories, of which the data say nothing: a choice, no finding.
+
     Relative means over ‖φ_t‖² plus 0.3 times its mean over all frames, so that neither rest nor bursts decide
     alone.
     """

@@ -47,7 +47,8 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     The folder holds the weights, the settings and `training.csv` with one row per epoch: the terms of the
     loss, the latent scale (rms standard deviation of z over the training frames) and, every tenth epoch,
     the loss of the validation runs, if there are any; their best weights are kept if there is a patience.
-    Training that was interrupted goes on from its last checkpoint, to the same weights on a CPU.
+    Training that was interrupted goes on from its last checkpoint, to the same weights on a CPU with as many
+    threads.
 
     Parameters
     ----------
@@ -119,14 +120,17 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
     settings = model.settings
     images = torch.cat([part.images.flatten(0, 1) for part in parts])
     model.fit(images)
-    frames, others = Frames(model, parts), Frames(model, watched) if watched else None
     optimizers = _optimizers(model)
     log, best = _resume(model, optimizers, folder)
+    frames, others = Frames(model, parts), Frames(model, watched) if watched else None
     per_epoch = -(-len(frames.first) // settings.batch)
     total = settings.epochs * per_epoch
     epochs = range(len(log), settings.epochs)
     title = f"training arm {settings.arm}, member {settings.member}"
     for epoch in progress(epochs, total=len(epochs), title=title):
+        waited = epoch - 1 - best.get("epoch", epoch)
+        if settings.patience and epoch % _EPOCHS_BETWEEN_CHECKPOINTS == 0 and waited >= settings.patience:
+            break
         generator = torch.Generator().manual_seed(settings.member * settings.epochs + epoch)
         order = frames.order(generator)
         sums: dict[str, float] = {}
@@ -139,7 +143,7 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
             if not loss.item() <= _ALLOWED_RISE * smallest or not torch.isfinite(loss):
                 raise Diverged(
                     f"learning_rate = {settings.learning_rate}: the loss is {loss.item():.3g} in epoch "
-                    f"{epoch}; a smaller rate is needed (the last checkpoint is kept)"
+                    f"{epoch}; a smaller rate is needed (the last checkpoint, if any, is kept)"
                 )
             for optimizer in optimizers:
                 optimizer.zero_grad()
@@ -158,8 +162,6 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
                 best = {"epoch": epoch, "validation": validation, "weights": weights}
             _save_checkpoint(model, optimizers, log, best, folder)
-            if settings.patience and epoch - best.get("epoch", epoch) >= settings.patience:
-                break
     if best:
         model.load_state_dict(best["weights"])
     model.save(folder)
@@ -174,8 +176,10 @@ def _optimizers(model: ReducedModel) -> list[Optimizer]:
     weights = dict(model.named_parameters())
     matrices = [name for name, w in weights.items() if w.ndim == 2 and min(w.shape) >= _SMALLEST]
     others = [weight for name, weight in weights.items() if name not in matrices]
-    muon = Muon([weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3)
-    return [muon, Adam(others, lr=0.1 * rate, fused=True)]
+    adam = Adam(others, lr=0.1 * rate, fused=True)
+    if not matrices:
+        return [adam]
+    return [Muon([weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3), adam]
 
 
 def _set_rate(optimizers: list[Optimizer], factor: float) -> None:
