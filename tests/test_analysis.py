@@ -510,6 +510,8 @@ def test_members_that_differ_have_an_interval_of_student(films):
         model.potential = lambda z, controls, m=model, f=faster: f * TrueBead.potential(m, z, controls)
     found = members(*models, data)
     entry = found.select(metric="rate_error", split="trained", case=None, arm="paper").iloc[0]
+    firsts = found.arrays["first_values"]
+    assert firsts[entry.name] == members_error(models[0], data)
     single = [members_error(model, data) for model in models]
     assert entry["value"] == pytest.approx(np.mean(single), rel=1e-6)
     # Student's t with one degree of freedom, standard error |a − b|/2.

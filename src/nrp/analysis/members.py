@@ -54,8 +54,8 @@ def members(*inputs: ReducedModel | xr.Dataset) -> Result:
             rows.append(row(metric, values[0, i], **common))
     films = datasets[0].sortby("anisotropy")
     states = [States(model, load_frames(films)) for model in models]
-    values = np.stack([each.potential for each in states])
-    spread = np.sqrt(values.var(axis=0, ddof=1).mean()) / values.std(axis=2).mean()
+    potentials = np.stack([each.potential for each in states])
+    spread = np.sqrt(potentials.var(axis=0, ddof=1).mean()) / potentials.std(axis=2).mean()
     arm = {"arm": models[0].settings.arm, "members": len(models)}
     gradients = np.stack([onset_curve(model, films) for model in models])
     alike = np.corrcoef(gradients)[np.triu_indices(len(models), 1)]

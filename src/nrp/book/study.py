@@ -124,7 +124,9 @@ class Study:
         """Return a result that lies in the repository, and its provenance."""
         self._known(name, tuple(path.name for path in PUBLISHED.iterdir()))
         provenance = json.loads((PUBLISHED / name / PROVENANCE).read_text())
-        return Result.load(PUBLISHED / name, key=provenance["key"]), provenance
+        # What `publish` has written comes from the profile of that name; benchmarks belong to none.
+        origin = {"profile": "paper"} if "step" in provenance else {}
+        return Result.load(PUBLISHED / name, key=provenance["key"], **origin), provenance
 
     def stored_rows(self) -> list[dict]:
         """Return every row of the published results and of those of this profile that are stored."""
@@ -150,11 +152,10 @@ class Study:
             raise InvalidSetting(f"profile = {self.profile.name!r}: trains one member; must train several")
         folders = []
         for name in (name for name in self.results if name.startswith(("members_", "latents"))):
-            result, key = self.result(name), self._key(f"result {name}")
+            self.result(name)
             arm = name.removeprefix("members_")
-            source = self.store.folder(self._analyses[name].step, key)
-            copy_out(source, target / arm)
-            result.save(target / arm)
+            step = self._analyses[name].step
+            copy_out(self.store.folder(step, self._key(f"result {name}")), target / arm)
             if arm in self.models:
                 copy_out(self._model_folder(arm), target / arm / "model")
             folders.append(target / arm)
@@ -174,6 +175,9 @@ class Study:
 
     def _model_folder(self, name: str, member: int = 0) -> Path:
         self._known(name, tuple(self.models))
+        folder = self.store.folder(TRAIN, self._key(f"model {name} {member}"))
+        if (folder / PROVENANCE).is_file():
+            return folder
         paths = [self._data_path(each) for each in self.models[name]]
         return train_members(paths, self._model_settings(name), self._members(name), self.store)[member]
 
