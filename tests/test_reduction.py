@@ -364,7 +364,7 @@ def test_parts_that_do_not_fit_together_are_refused(parts, line):
 def test_an_arm_is_a_choice_of_parts_that_can_be_changed():
     arm = ModelSettings(arm="identified")
     assert (arm.loss, arm.potential, arm.optimizer) == ("identified", "energy", "muon")
-    assert ModelSettings(arm="identified", potential="free").potential == "free"
+    assert ModelSettings(arm="identified", optimizer="adam").optimizer == "adam"
 
 
 # The loss of the arm `identified`

@@ -53,7 +53,7 @@ BOUNDS: dict[str, Bound] = {
     "reconstruction": Bound(
         "forecast_paper", "reconstruction_rmse", (0, 0.03), (0, 0.2), {"split": "trained"}
     ),
-    "POD is twice worse": Bound(
+    "error of POD": Bound(
         "pod", "reconstruction_rmse", (0.06, 1), (0.01, 1), {"split": "trained", "case": "32 modes"}
     ),
     "velocity of the arm identified": Bound(
