@@ -140,7 +140,7 @@ class Study:
                 rows += self.result(name).table.to_dict(orient="records")
         return rows
 
-    def publish(self, target: Path = PUBLISHED) -> list[Path]:
+    def publish(self) -> list[Path]:
         """Write the results over members, and the weights of the first of each arm; return the folders.
 
         Raises
@@ -155,10 +155,10 @@ class Study:
             self.result(name)
             arm = name.removeprefix("members_")
             step = self._analyses[name].step
-            copy_out(self.store.folder(step, self._key(f"result {name}")), target / arm)
+            copy_out(self.store.folder(step, self._key(f"result {name}")), PUBLISHED / arm)
             if arm in self.models:
-                copy_out(self._model_folder(arm), target / arm / "model")
-            folders.append(target / arm)
+                copy_out(self._model_folder(arm), PUBLISHED / arm / "model")
+            folders.append(PUBLISHED / arm)
         return folders
 
     def keys(self) -> set[str]:
