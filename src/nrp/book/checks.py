@@ -43,7 +43,7 @@ BOUNDS: dict[str, Bound] = {
         "hysteresis", "remanence", (0.1, 1), where={"anisotropy": 4.0, "case": "v = 0.04"}
     ),
     "wells of the bead": Bound("landscape", "minimum_position_error", (0, 0.15)),
-    "shape of the bead's landscape": Bound("landscape", "energy_r2", (0.6, 1), (0.05, 1)),
+    "shape of the bead's landscape": Bound("landscape", "energy_r2", (0.75, 1), (0.05, 1)),
     "labyrinth at low anisotropy": _domains(1.0, (1, 15), (1, 2.5)),
     "islands": _domains(2.0, (40, 70), (3, 6)),
     "labyrinth at high anisotropy": _domains(4.0, (8, 28), (1, 2.5)),
