@@ -30,7 +30,7 @@ LOG = "training.csv"
 _CHECKPOINT = "checkpoint.safetensors"
 _EPOCHS_BETWEEN_CHECKPOINTS = 10
 _WARM_UP = 0.02
-"""Share of the steps over which the learning rate rises."""
+"""Share of the steps over which the learning rate of Muon rises; Adam begins with its full rate."""
 _SMALLEST = 64
 """Matrices whose shorter side is smaller are left to Adam: there Muon costs more than it gains."""
 _ALLOWED_RISE = 1e3
@@ -125,6 +125,7 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
     frames, others = Frames(model, parts), Frames(model, watched) if watched else None
     per_epoch = -(-len(frames.first) // settings.batch)
     total = settings.epochs * per_epoch
+    warm_up = _WARM_UP * total if settings.optimizer == "muon" else 0.0
     epochs = range(len(log), settings.epochs)
     title = f"training arm {settings.arm}, member {settings.member}"
     for epoch in progress(epochs, total=len(epochs), title=title):
@@ -136,7 +137,7 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
         sums: dict[str, float] = {}
         for i, places in enumerate(order.tensor_split(per_epoch)):
             step = epoch * per_epoch + i
-            _set_rate(optimizers, _schedule(step, total))
+            _set_rate(optimizers, _schedule(step, total, warm_up))
             terms = LOSSES[settings.loss](model, frames, frames.batch(places, generator), generator)
             loss = sum(weight * value for weight, value in terms.values())
             smallest = min((row["loss"] for row in log), default=np.inf)
@@ -188,9 +189,9 @@ def _set_rate(optimizers: list[Optimizer], factor: float) -> None:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
-def _schedule(step: int, total: int) -> float:
-    """Return the factor of the learning rate: a short rise, then half a cosine down to zero."""
-    return min(1.0, (step + 1) / (_WARM_UP * total)) * 0.5 * (1 + np.cos(np.pi * step / total))
+def _schedule(step: int, total: int, warm_up: float) -> float:
+    """Return the factor of the learning rate: a rise over so many steps, and half a cosine down to zero."""
+    return min(1.0, (step + 1) / max(warm_up, 1.0)) * 0.5 * (1 + np.cos(np.pi * step / total))
 
 
 def _latent_scale(model: ReducedModel, frames: Frames) -> float:
