@@ -8,10 +8,7 @@ replaces the one that chapter 02 shows (``published/solver_benchmark``).
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -19,22 +16,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import peers
 from joblib import Parallel, delayed
+from record import machine, save
 
-from nrp.analysis.result import Result, row
+from nrp.analysis.result import row
 from nrp.settings import CampaignSettings, FilmSettings, profile
 from nrp.simulation import SBDF4, Run, Simulation
 from nrp.simulation.calibration import time_step
-from nrp.store import PROVENANCE
 from nrp.systems import Film, draw_disorder
 
-TARGET = Path(__file__).parents[1] / "published" / "solver_benchmark"
 TOLERANCE = 1e-3
 OURS, OURS_OLD = "nrp SBDF4", "nrp ETDRK4"
 COUNTS = sorted({round(300 * 1.04**i) for i in range(112)})
@@ -51,32 +46,15 @@ def main() -> None:
     options = parser.parse_args()
     if options.memory_of_one_run:
         return _memory_child()
-    machine = {
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
-        "load": f"{os.getloadavg()[0]:.1f} before the start",
-        "versions": ", ".join(
-            f"{name} {version(name)}"
-            for name in ("numpy", "scipy", "pyfftw", "numba", "exponax", "jax", "py-pde", "dedalus")
-            if find_spec({"py-pde": "pde"}.get(name, name))
-        ),
-        "date": time.strftime("%Y-%m-%d"),
-    }
-    print(*(f"{name}: {value}" for name, value in machine.items()), sep="\n")
+    about = machine("numpy", "scipy", "pyfftw", "numba", "exponax", "jax", "py-pde", "dedalus")
     rows: list[dict] = []
     for anisotropy in (2.0, 4.0):
         rows += _single(anisotropy, options.rounds)
     rows += _batch(max(2, options.rounds - 2))
     rows += [entry for points in (64, 128, 256, 512, 1024) for entry in _steady(points)]
     rows += [row("added_memory", _memory(), case="1024²", system=OURS)]
-    for entry in rows:
-        entry["analysis"] = "benchmark"
     if options.save:
-        TARGET.mkdir(parents=True, exist_ok=True)
-        Result.of(rows).save(TARGET)
-        key = hashlib.sha256((TARGET / "table.json").read_bytes()).hexdigest()[:16]
-        record = {"key": key, "command": "make bench, python benchmarks/run.py --save", **machine}
-        (TARGET / PROVENANCE).write_text(json.dumps(record, indent=1) + "\n")
-        print(f"stored in {TARGET}")
+        save(rows, "solver_benchmark", "make bench, python benchmarks/run.py --save", about)
     return None
 
 
@@ -233,14 +211,6 @@ def _peak() -> float:
     """Return the largest memory that this process has had, in megabytes (Linux)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e3
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(s.partition(": ")[2] for s in lines if s.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

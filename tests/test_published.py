@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nrp.analysis.baselines import pod_reconstruction
 from nrp.analysis.forecast import forecast
 from nrp.book.study import PUBLISHED, Study
 from nrp.reduction import load_model
@@ -39,6 +40,14 @@ def test_published_intervals_are_over_members(arm, book_store):
     assert entry["profile"] == "paper"
     record = json.loads((PUBLISHED / arm / "model" / PROVENANCE).read_text())
     assert record["step"] == "train"
+
+
+def test_published_pod_is_that_of_the_films(book_store):
+    films, paper = open_dataset(simulate(BOOK.films, book_store)), BOOK.models["paper"]
+    result, _ = Study("paper", book_store).published("pod")
+    again = pod_reconstruction(films, settings=paper, modes=(2, 8, 32, 64))
+    for row in again.select(split="trained").to_dict("records"):
+        assert row["value"] == pytest.approx(result.value(row["metric"], split="trained", case=row["case"]))
 
 
 def test_published_results_are_small():

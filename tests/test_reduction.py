@@ -14,10 +14,10 @@ import pytest
 import torch
 import xarray as xr
 
-from nrp.reduction import FrameData, ReducedModel, load_frames, load_model, split_names, train, train_members
+from nrp.reduction import FrameData, ReducedModel, load_frames, load_model, train, train_members
 from nrp.reduction.coordinates import Coordinates, leading_modes
 from nrp.reduction.losses import LOSSES, Frames, identified_loss, paper_loss
-from nrp.reduction.splits import coverage, trained_runs
+from nrp.reduction.splits import coverage, split_names, trained_runs
 from nrp.reduction.training import LOG, Diverged, _validation
 from nrp.settings import InvalidSetting, ModelSettings, Runs
 from nrp.simulation import open_dataset

@@ -9,7 +9,7 @@ from numpy import ndarray
 from scipy.interpolate import RegularGridInterpolator
 
 from nrp.analysis.result import Result, row
-from nrp.reduction import coverage, load_frames, split_names
+from nrp.reduction import by_split, coverage, load_frames
 from nrp.reduction.coordinates import leading_modes
 from nrp.reduction.splits import trained_runs
 from nrp.settings import ModelSettings
@@ -32,10 +32,9 @@ def pod_reconstruction(
     counts = [count for count in modes if count <= min(seen.shape)]
     mean, basis = leading_modes(seen, max(counts))
     totals: dict[str, list[ndarray]] = {}
-    for data in (training, *others):
-        names = split_names(data, settings, trained_on)
-        for split in sorted(set(names) - {""}):
-            images = load_frames(data, names == split).images.flatten(0, 1) - mean
+    for split, found in by_split((training, *others), settings, trained_on).items():
+        for part in found:
+            images = load_frames(part).images.flatten(0, 1) - mean
             # The modes are orthonormal, so what they miss is what is not in their coefficients.
             squares = (images @ basis).square().sum(dim=0).double().cumsum(0).numpy()
             whole = images.double().square().sum().item()

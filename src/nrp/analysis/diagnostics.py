@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 import torch
 import xarray as xr
@@ -14,7 +12,7 @@ from skdim.id import MLE
 
 from nrp.analysis.baselines import Lookup
 from nrp.analysis.result import Result, row
-from nrp.reduction import FrameData, ReducedModel, load_frames, split_names
+from nrp.reduction import FrameData, ReducedModel, by_split, load_frames
 from nrp.reduction.coordinates import leading_modes
 from nrp.store import Step
 
@@ -54,8 +52,8 @@ def diagnostics(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     Rows, pooled over the frames of a split:
 
     - ``explained_variance``, 1 − Σ‖ż − v‖²/Σ‖ż‖² with the exact ż, of the model and of the arm ``lookup``, a
-      table of the mean ż for each (α, h) over the training runs; also by anisotropy, and in the cases
-      ``sweep`` and ``rest``;
+      table of the mean ż for each (α, h) over the training runs: by anisotropy, and in the cases ``sweep``
+      and ``rest`` (for all together it is 1 − `rate_error`² of the forecast);
     - ``lookup_r2``, what such a table explains of V (case ``potential``) and of H (case ``energy``);
     - ``energy_r2`` of V for the true H per area, without any fit and in the case ``affine_fit``, after the
       straight line that fits best on the training runs; ``energy_r2_beyond_lookup``, the same after the
@@ -71,8 +69,11 @@ def diagnostics(model: ReducedModel, *datasets: xr.Dataset) -> Result:
 
     Arrays: ``singular_values`` (state, latent) of J/√N, sorted.
     """
-    parts = list(_parts(model, datasets))
-    seen = [states for split, _, states in parts if split == "trained"]
+    parts = {
+        split: [(data, States(model, load_frames(data))) for data in found]
+        for split, found in by_split(datasets, model.settings, model.trained_on).items()
+    }
+    seen = [states for _, states in parts["trained"]]
     flat = {
         name: np.concatenate([getattr(s, name).reshape(-1, *getattr(s, name).shape[2:]) for s in seen])
         for name in ("controls", "z_rate", "energies")
@@ -83,8 +84,7 @@ def diagnostics(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     energy_table = Lookup(at, flat["energies"])
     arm = model.settings.arm
     rows = []
-    for split in dict.fromkeys(name for name, _, _ in parts):
-        here = [(data, states) for name, data, states in parts if name == split]
+    for split, here in parts.items():
         common = {"analysis": "diagnostics", "system": "film", "split": split, "members": 1}
         rows += _rate_rows(here, rate_table, arm, **common)
         rows += _energy_rows(here, energy_table, tuple(line), arm=arm, **common)
@@ -98,17 +98,8 @@ def diagnostics(model: ReducedModel, *datasets: xr.Dataset) -> Result:
         row("metric_scale", values.mean(), **common),
         row("isometry_error", np.sqrt(np.mean((values / values.mean() - 1) ** 2)), **common),
     ]
-    rows += _curvature_rows(model, *next(part[1:] for part in parts if part[0] == "trained"), **common)
+    rows += _curvature_rows(model, *parts["trained"][0], **common)
     return Result.of(rows, singular_values=np.sqrt(values))
-
-
-def _parts(model: ReducedModel, datasets: Sequence[xr.Dataset]) -> Iterator[tuple[str, xr.Dataset, States]]:
-    """Return the runs of each dataset by split, and what the model says of them."""
-    for data in datasets:
-        names = split_names(data, model.settings, model.trained_on)
-        for name in sorted(set(names) - {"", "validation"}):
-            part = data.isel(run=np.flatnonzero(names == name))
-            yield name, part, States(model, load_frames(part))
 
 
 def _rate_rows(
@@ -124,8 +115,7 @@ def _rate_rows(
     whole = (true**2).sum(axis=1)
     fields = [data.external_field.values for data, _ in parts]
     rest = np.concatenate([(np.diff(h, axis=1, prepend=np.inf) == 0).ravel() for h in fields])
-    groups: list[tuple[dict, ndarray]] = [({}, np.ones(len(whole), bool))]
-    groups += [({"case": "sweep"}, ~rest), ({"case": "rest"}, rest)]
+    groups: list[tuple[dict, ndarray]] = [({"case": "sweep"}, ~rest), ({"case": "rest"}, rest)]
     groups += [({"anisotropy": alpha}, controls[:, 0] == alpha) for alpha in np.unique(controls[:, 0])]
     return [
         row("explained_variance", 1 - missed[group].sum() / whole[group].sum(), arm=name, **columns, **common)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nrp.analysis.baselines import Lookup
 from nrp.analysis.result import Result, row
-from nrp.reduction import FrameData, ReducedModel, load_frames, split_names
+from nrp.reduction import FrameData, ReducedModel, by_split, load_frames
 from nrp.reduction.splits import beyond
 from nrp.settings import InvalidSetting
 from nrp.store import Step
@@ -25,18 +25,6 @@ _RATE_ROWS: dict[str, dict] = {
     "decoded": {"case": "decoded"},
     "lookup": {"arm": "lookup"},
 }
-SPLITS = (
-    "trained",
-    "new_anisotropy",
-    "new_disorder",
-    "new_sweep_rate",
-    "new_all",
-    "beyond_anisotropy",
-    "beyond_sweep_rate",
-    "field_step",
-    "field_hold",
-    "random_start",
-)
 
 
 def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
@@ -76,7 +64,6 @@ def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
     UserWarning
         If an anisotropy lies outside those that the model was trained on.
     """
-    parts: dict[str, list[FrameData]] = {}
     for data in datasets:
         shape = (data.sizes["y"], data.sizes["x"])
         if shape != model.shape:
@@ -89,20 +76,19 @@ def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
                 "where the model was trained",
                 stacklevel=2,
             )
-        names = split_names(data, model.settings, model.trained_on)
-        for name in sorted(set(names) & set(SPLITS)):
-            parts.setdefault(name, []).append(load_frames(data, names == name))
-    if not parts:
+    splits = by_split(datasets, model.settings, model.trained_on)
+    if not splits:
         raise InvalidSetting("data: must have a run that is new in at most one thing, or in all three")
     rows, table = [], None
     system = "film" if "disorder" in datasets[0] else "bead"
-    if "trained" in parts:
-        rates = [model.latent_rate(part.images, part.rates).detach() for part in parts["trained"]]
-        controls = torch.cat([part.controls.flatten(0, 1) for part in parts["trained"]])
+    if "trained" in splits:
+        parts = [load_frames(part) for part in splits["trained"]]
+        rates = [model.latent_rate(part.images, part.rates).detach() for part in parts]
+        controls = torch.cat([part.controls.flatten(0, 1) for part in parts])
         seen = torch.cat([rate.flatten(0, 1) for rate in rates])
         table = Lookup(controls[:, :2].double().numpy(), seen.double().numpy())
-    for name in (split for split in SPLITS if split in parts):
-        rows += _errors(model, parts[name], table, name, system)
+    for split, found in splits.items():
+        rows += _errors(model, [load_frames(part) for part in found], table, split, system)
     return Result.of(rows)
 
 

@@ -141,7 +141,10 @@ class Study:
         return rows
 
     def publish(self) -> list[Path]:
-        """Write the results over members, and the weights of the first of each arm; return the folders.
+        """Write what is published, and return the folders.
+
+        That is the results over members, over latent dimensions and of POD, with the weights of the first
+        member of each arm.
 
         Raises
         ------
@@ -151,7 +154,7 @@ class Study:
         if self.profile.members == 1:
             raise InvalidSetting(f"profile = {self.profile.name!r}: trains one member; must train several")
         folders = []
-        for name in (name for name in self.results if name.startswith(("members_", "latents"))):
+        for name in (name for name in self.results if name.startswith(("members_", "latents", "pod"))):
             self.result(name)
             arm = name.removeprefix("members_")
             step = self._analyses[name].step

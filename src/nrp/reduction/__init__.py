@@ -2,17 +2,17 @@
 
 from nrp.reduction.data import FrameData, load_frames
 from nrp.reduction.model import ReducedModel, load_model
-from nrp.reduction.splits import coverage, split_names
+from nrp.reduction.splits import by_split, coverage
 from nrp.reduction.training import TRAIN, train, train_members
 
 __all__ = [
     "TRAIN",
     "FrameData",
     "ReducedModel",
+    "by_split",
     "coverage",
     "load_frames",
     "load_model",
-    "split_names",
     "train",
     "train_members",
 ]

@@ -20,7 +20,18 @@ _SPLITS = {
     frozenset({"sweep_rate"}): "new_sweep_rate",
     frozenset({"anisotropy", "sample", "sweep_rate"}): "new_all",
 }
-
+SPLITS = (
+    "trained",
+    "new_anisotropy",
+    "new_disorder",
+    "new_sweep_rate",
+    "new_all",
+    "beyond_anisotropy",
+    "beyond_sweep_rate",
+    "field_step",
+    "field_hold",
+    "random_start",
+)
 
 Coverage = Mapping[str, Sequence[float]]
 """What a model was trained on: the values of each coordinate in `_COORDINATES`."""
@@ -78,6 +89,22 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
     if "disorder" not in dataset:
         names = ["random_start" if name == "new_disorder" else name for name in names]
     return np.where(runs_with(dataset, settings.validation), "validation", names)
+
+
+def by_split(
+    datasets: Sequence[xr.Dataset], settings: ModelSettings, trained_on: Coverage
+) -> dict[str, list[xr.Dataset]]:
+    """Return the runs of each of `SPLITS` that occurs, a dataset from each one that has some."""
+    names = [split_names(data, settings, trained_on) for data in datasets]
+    parts = {
+        split: [
+            data.isel(run=np.flatnonzero(of_run == split))
+            for data, of_run in zip(datasets, names, strict=True)
+            if split in of_run
+        ]
+        for split in SPLITS
+    }
+    return {split: found for split, found in parts.items() if found}
 
 
 def beyond(values: ndarray, seen: Sequence[float]) -> ndarray:
