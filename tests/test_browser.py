@@ -28,6 +28,8 @@ PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
 VISIBLE_PICTURES = """() => [...document.querySelectorAll('.jupyter-widgets img')]
   .filter(picture => picture.getClientRects().length).map(picture => picture.src + picture.alt)"""
+VISIBLE_SCALE = """() => [...document.querySelectorAll('.nrp-loss')]
+  .filter(bars => bars.getClientRects().length).map(bars => bars.innerText.replaceAll(',', ';'))"""
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -130,10 +132,13 @@ def test_formulas_are_set(visit):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_slider_answers_to_the_keyboard(visit):
-    tab = visit.open("chapters/06_validation")
+@pytest.mark.parametrize(
+    ("page", "shown"), [("05_reduced_potential", VISIBLE_SCALE), ("06_validation", VISIBLE_PICTURES)]
+)
+def test_slider_answers_to_the_keyboard(visit, page, shown):
+    tab = visit.open(f"chapters/{page}")
     tab.wait_for_selector(".jupyter-widgets .noUi-handle")
-    before = tab.evaluate(VISIBLE_PICTURES)
+    before = tab.evaluate(shown)
     assert len(before) >= 1
     for _ in range(400):
         tab.keyboard.press("Tab")
@@ -144,6 +149,6 @@ def test_slider_answers_to_the_keyboard(visit):
     outline = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none"
     tab.keyboard.press("ArrowRight")
-    tab.wait_for_function(f"before => String(({VISIBLE_PICTURES})()) !== before", arg=",".join(before))
-    assert len(tab.evaluate(VISIBLE_PICTURES)) == len(before)
+    tab.wait_for_function(f"before => String(({shown})()) !== before", arg=",".join(before))
+    assert len(tab.evaluate(shown)) == len(before)
     assert visit.errors == []
