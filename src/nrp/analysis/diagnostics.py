@@ -53,7 +53,7 @@ def diagnostics(model: ReducedModel, *datasets: xr.Dataset) -> Result:
 
     - ``explained_variance``, 1 − Σ‖ż − v‖²/Σ‖ż‖² with the exact ż, of the model and of the arm ``lookup``, a
       table of the mean ż for each (α, h) over the training runs: by anisotropy, and in the cases ``sweep``
-      and ``rest`` (for all together it is 1 − `rate_error`² of the forecast);
+      and ``rest``; for all together it follows from the ``rate_error`` of the forecast;
     - ``lookup_r2``, what such a table explains of V (case ``potential``) and of H (case ``energy``);
     - ``energy_r2`` of V for the true H per area, without any fit and in the case ``affine_fit``, after the
       straight line that fits best on the training runs; ``energy_r2_beyond_lookup``, the same after the
