@@ -47,7 +47,8 @@ def test_published_pod_is_that_of_the_films(book_store):
     result, _ = Study("paper", book_store).published("pod")
     again = pod_reconstruction(films, settings=paper, modes=(2, 8, 32, 64))
     for row in again.select(split="trained").to_dict("records"):
-        assert row["value"] == pytest.approx(result.value(row["metric"], split="trained", case=row["case"]))
+        stored = result.value(row["metric"], split="trained", case=row["case"])
+        assert row["value"] == pytest.approx(stored, rel=1e-4)  # single precision, whatever the threads
 
 
 def test_published_results_are_small():
