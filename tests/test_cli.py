@@ -41,6 +41,52 @@ def test_simulate_train_evaluate(tmp_path, capsys):
     }
 
 
+def test_data_that_were_changed_are_other_data(tmp_path, capsys):
+    film, part = tmp_path / "film.zarr", tmp_path / "part.zarr"
+    assert main(["simulate", "--alpha", "1.0", *SMALL, "--out", str(film)]) == 0
+    xr.open_zarr(film).isel(frame=slice(0, 12)).drop_encoding().to_zarr(part, consolidated=False)
+    folders = []
+    for data in (film, part, film):
+        capsys.readouterr()
+        assert main(["train", "--data", str(data), "--latent", "2", "--epochs", "1"]) == 0
+        folders.append(capsys.readouterr().out)
+    assert folders[0] == folders[2] != folders[1]
+
+
+def test_an_anisotropy_beside_the_only_one_trained_gives_a_warning(tmp_path, capsys):
+    film, other, model = tmp_path / "film.zarr", tmp_path / "other.zarr", tmp_path / "model"
+    for alpha, path in (("1.0", film), ("3.0", other)):
+        assert main(["simulate", "--alpha", alpha, *SMALL, "--out", str(path)]) == 0
+    arguments = ["--latent", "2", "--epochs", "1", "--out", str(model)]
+    assert main(["train", "--data", str(film), *arguments]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "--model", str(model), "--data", str(other)]) == 0
+    assert "anisotropy = [3.0]: lies outside 1 to 1, where the model was trained" in capsys.readouterr().err
+
+
+def test_runs_go_on_under_their_field_or_from_where_it_has_come_to(tmp_path, capsys):
+    first = tmp_path / "first.zarr"
+    half = ["--field-final", "0.5", "--duration", "20"]
+    assert main(["simulate", "--alpha", "1.0", "--alpha", "2.0", *SMALL[:4], *half, "--out", str(first)]) == 0
+
+    def go_on(name: str, *options: str) -> xr.Dataset:
+        path = tmp_path / name
+        assert main(["simulate", "--continue", str(first), *options, "--out", str(path)]) == 0
+        return xr.open_zarr(path).compute()
+
+    same = go_on("same", "--duration", "6", "--every", "3")
+    assert same.anisotropy.values.tolist() == [1.0, 2.0]
+    assert same.external_field.values[0] == pytest.approx([0.5, 0.5, 0.5])
+    held = go_on("held", "--sweep-rate", "0", "--duration", "6", "--every", "3")
+    assert held.external_field.values[1] == pytest.approx([0.5, 0.5, 0.5])
+    on = go_on("on", "--sweep-rate", "0.1", "--field-final", "-0.1", "--every", "3", "--alpha", "2.0")
+    assert on.external_field.values[0] == pytest.approx([0.5, 0.2, -0.1])
+    assert on.time.values[0].tolist() == pytest.approx([20, 23, 26])
+    capsys.readouterr()
+    assert main(["simulate", "--continue", str(first), "--sweep-rate", "0.1", "--field-init", "1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_members_of_the_arm_identified_on_several_sweep_rates(tmp_path, capsys):
     slow, fast, out = tmp_path / "slow.zarr", tmp_path / "fast.zarr", tmp_path / "model"
     films = ["simulate", "--alpha", "1.0", "--alpha", "2.0", "--box", "8", "--workers", "1"]
@@ -181,7 +227,7 @@ def test_the_same_command_computes_once(capsys, runs):
         ("train --data nowhere.zarr --encoder pod --modes 9", "modes = 9: must be 0 or latent = 32 with"),
         ("train --data nowhere.zarr --members 0", "members = 0: must be at least 1"),
         ("evaluate --model nowhere --data nowhere.zarr", "model = 'nowhere': must be a folder with"),
-        ("chapter", "chapter = None: must be named"),
+        ("chapter", "chapter: must be named"),
         ("chapter 06_validation", "folder = "),
         ("book --profile none", "profile = 'none': must be one of"),
         ("store burn", "argument action: invalid choice: 'burn'"),

@@ -163,8 +163,8 @@ def test_killed_training_goes_on_to_the_same_weights(dataset, tmp_path, settings
 
 def test_diverging_loss_says_so_and_publishes_nothing(dataset, tmp_path):
     broken = dataset.copy(deep=True)
-    broken.magnetization[0, 3] = np.nan
-    with pytest.raises(Diverged, match=r"learning_rate = 0\.001: the loss is nan in epoch 0") as e:
+    broken.magnetization[0, 3] = 1e30  # its square is not finite
+    with pytest.raises(Diverged, match=r"learning_rate = 0\.001: the loss is (inf|nan) in epoch 0") as e:
         train([broken], SMALL, Store(tmp_path))
     assert "\n" not in str(e.value)
     assert not list(tmp_path.glob("store/train/*"))
@@ -187,6 +187,20 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path, content):
     with pytest.raises(InvalidSetting, match="model = ") as error:
         load_model(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_values_that_are_not_finite_are_named(dataset):
+    broken = dataset.copy(deep=True)
+    broken.rate[1, 2, 3, 4] = np.nan
+    with pytest.raises(InvalidSetting, match="the variable 'rate' holds values that are not finite"):
+        load_frames(broken)
+    assert load_frames(broken, np.array([True, False, True])).images.shape[0] == 2
+
+
+def test_images_of_two_sizes_are_refused(dataset, tmp_path):
+    small = dataset.isel(x=slice(0, 4)).assign_attrs(key="small")
+    with pytest.raises(InvalidSetting, match=r"have images of \[\(6, 4\), \(6, 6\)\] pixels"):
+        train([dataset.assign_attrs(key="whole"), small], SMALL, Store(tmp_path))
 
 
 def test_missing_variable_is_named(dataset):

@@ -12,11 +12,16 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
 
 from nrp import __version__
 from nrp.settings import ARMS, CampaignSettings, InvalidSetting, Profile, profile
 from nrp.store import Store, check_target, copy_out
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,7 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--field-final", type=float, help="external field at the end of the sweep")
     sub.add_argument("--loop", action="store_true", default=None, help="sweep the field back again")
     sub.add_argument("--field-table", type=Path, help="table of time and field (CSV) instead of a sweep")
-    sub.add_argument("--continue", type=Path, dest="stored", help="Zarr store whose runs go on")
+    sub.add_argument(
+        "--continue",
+        type=Path,
+        dest="stored",
+        help="Zarr store whose runs go on, under their field, or with --sweep-rate from their last field",
+    )
     sub.add_argument(
         "--duration", type=float, help="length of a run; up to twice the time of the sweep if left out"
     )
@@ -100,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--member", type=int, help="seed of the weights and of the batches")
     sub.add_argument("--members", type=int, default=1, help="train so many, with seeds from --member on")
     sub.add_argument("--workers", type=int, help="processes; one per core if left out")
-    sub.add_argument("--hold-alpha", type=float, action="append", help="anisotropy not to train on")
+    sub.add_argument(
+        "--hold-alpha", type=float, action="append", help="anisotropy not to train on (book: 1.2, 1.7, …)"
+    )
     sub.add_argument("--validate-alpha", type=float, action="append", help="anisotropy to validate on")
     sub.add_argument(
         "--out", type=Path, help="folder that the model is copied to (several: _0, _1, … is added)"
@@ -127,7 +139,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="print the rows as one JSON list")
 
     sub = command("store", _store, "List, verify or prune the stored results.")
-    sub.add_argument("action", choices=("list", "verify", "prune"))
+    sub.add_argument(
+        "action",
+        choices=("list", "verify", "prune"),
+        help="prune removes all but what the profiles ask for, your own runs and models among it",
+    )
     return parser
 
 
@@ -139,20 +155,19 @@ def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
         if value is not None and not 0 < value < math.inf:
             raise InvalidSetting(f"{name} = {value}: must be finite and greater than 0")
     films = chosen.films
+    gone_on: dict[str, object] = {}
     if options.stored is not None:
         stored = open_dataset(options.stored)
-        before = settings_of(stored)
-        films = films.replace(system=before.system, seed=before.seed)
+        films, gone_on = settings_of(stored), _goes_on(options, stored)
     changes = _given(options, "dx", "coarsen", "disorder", "start", "start_level", "noise")
     if options.box is not None:
         changes["box"] = options.box if len(options.box) > 1 else options.box[0]
     system = films.system.replace(**changes)
     changes = _given(options, "sweep_rate", "sample", "field_init", "field_final", "duration")
     changes |= _given(options, "scheme", "tolerance", "time_step", anisotropy="alpha", field_loop="loop")
+    changes |= gone_on
     if options.field_table is not None:
         changes |= {"field_table": _table(options.field_table), "sweep_rate": options.sweep_rate or (0.0,)}
-    if options.stored is not None:
-        changes["begin"] = float(stored.time.max())
     campaign = films.replace(system=system, **changes)
     if options.every is not None:
         campaign = campaign.replace(frames=_frames(campaign, options.every))
@@ -160,6 +175,27 @@ def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
     if options.out:
         copy_out(path, options.out)
     print(options.out or path)
+
+
+def _goes_on(options: argparse.Namespace, stored: xr.Dataset) -> dict[str, object]:
+    """Return the settings with which stored runs go on: under their field, or from where it has come to."""
+    begin = float(stored.time.max())
+    changes: dict[str, object] = {"begin": begin, "duration": options.duration}
+    for name, given in (("anisotropy", options.alpha), ("sample", options.sample)):
+        changes[name] = given or np.unique(stored[name].values).tolist()
+    if options.sweep_rate is None or options.field_table is not None:
+        return changes
+    last = np.unique(stored.external_field.values[:, -1])
+    if len(options.sweep_rate) > 1 or len(last) > 1:
+        raise InvalidSetting(f"sweep_rate = {options.sweep_rate}: must be one, and the runs end in one field")
+    rate, first = options.sweep_rate[0], float(last[0])
+    final = 0.0 if options.field_final is None else options.field_final
+    changes |= {"field_init": first, "field_loop": False, "field_table": (), "sweep_rate": (0.0,)}
+    if options.field_init is not None or options.loop:
+        raise InvalidSetting("continue: a new sweep begins at the last field; no --field-init and no --loop")
+    if rate > 0:
+        changes["field_table"] = ((begin, first), (begin + abs(first - final) / rate, final))
+    return changes
 
 
 def _table(path: Path) -> tuple[tuple[float, float], ...]:
@@ -232,7 +268,7 @@ def _chapter(options: argparse.Namespace, chosen: Profile) -> None:
         print("\n".join(chapter_names(_root())))
         return
     if options.name is None:
-        raise InvalidSetting("chapter = None: must be named (nrp chapter --list shows the names)")
+        raise InvalidSetting("chapter: must be named (nrp chapter --list shows the names)")
     parameters = {"profile": chosen.name} | dict(options.p)
     print(run_chapter(options.name, parameters, root=_root(), store=Store()))
 

@@ -115,7 +115,7 @@ class Store:
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
                 "python": platform.python_version(),
-                "digest": _digest(partial),
+                "digest": digest(partial),
             }
             write_text(partial / PROVENANCE, json.dumps(record, indent=1, sort_keys=True))
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ class Store:
         return [
             f"{path.parent.name}/{path.name}: its files have changed since it was stored"
             for path, record in self.entries()
-            if _digest(path) != record["digest"]
+            if digest(path) != record["digest"]
         ]
 
     def prune(self, keep: set[str]) -> list[str]:
@@ -194,8 +194,11 @@ def check_target(target: Path) -> None:
     Raises
     ------
     InvalidSetting
-        If something lies at `target` that is not an earlier output.
+        If something lies at `target` that is not an earlier output, or nothing can be written there.
     """
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    if not os.access(above, os.W_OK):
+        raise InvalidSetting(f"out = {str(target)!r}: must lie in a folder that can be written")
     if target.is_symlink() or (target.exists() and not _is_ours(target)):
         raise InvalidSetting(
             f"out = {str(target)!r}: must not exist yet, or be an earlier output; "
@@ -207,7 +210,8 @@ def _is_ours(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("zarr.json", PROVENANCE))
 
 
-def _digest(folder: Path) -> str:
+def digest(folder: Path) -> str:
+    """Return the SHA-256 of all files in a folder, of their names and contents."""
     total = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != PROVENANCE):
         total.update(str(path.relative_to(folder)).encode())

@@ -13,7 +13,6 @@ from torch import Tensor
 from nrp.analysis.baselines import Lookup
 from nrp.analysis.result import Result, row
 from nrp.reduction import FrameData, ReducedModel, by_split, load_frames
-from nrp.reduction.splits import beyond
 from nrp.settings import InvalidSetting
 from nrp.store import Step
 
@@ -69,8 +68,8 @@ def forecast(model: ReducedModel, *datasets: xr.Dataset) -> Result:
         if shape != model.shape:
             raise InvalidSetting(f"data: has {shape} pixels, the model takes images of {model.shape}")
         seen = model.trained_on["anisotropy"]
-        if (outside := beyond(data.anisotropy.values, seen)).any():
-            values = np.unique(data.anisotropy.values[outside]).tolist()
+        found = np.unique(data.anisotropy.values)
+        if values := found[(found < min(seen)) | (found > max(seen))].tolist():
             warnings.warn(
                 f"anisotropy = {values}: lies outside {min(seen):g} to {max(seen):g}, "
                 "where the model was trained",

@@ -56,7 +56,7 @@ def load_frames(dataset: xr.Dataset, runs: np.ndarray | None = None) -> FrameDat
     Raises
     ------
     InvalidSetting
-        If a variable is missing.
+        If a variable is missing, or not finite.
     """
     field, further = field_name(dataset), dataset.attrs.get("controls", ())
     for name in ("rate", "external_field", "anisotropy", "time", *further):
@@ -70,6 +70,9 @@ def load_frames(dataset: xr.Dataset, runs: np.ndarray | None = None) -> FrameDat
         dataset[name].broadcast_like(dataset["external_field"]).transpose(*frame).values
         for name in ("anisotropy", "external_field", *further)
     ]
+    for name in (field, "rate", "external_field"):
+        if not np.isfinite(dataset[name].values).all():
+            raise InvalidSetting(f"data: the variable {name!r} holds values that are not finite; none may")
     energy = dataset["energy"].values if "energy" in dataset else np.full(values[0].shape, np.nan)
     return FrameData(
         images=_tensor(dataset[field].values).flatten(2),

@@ -152,6 +152,7 @@ class ReducedModel(nn.Module):
     def save(self, folder: Path) -> None:
         """Write weights (safetensors) and settings (JSON) into a folder."""
         save_file(self.state_dict(), folder / WEIGHTS)
+        (folder / WEIGHTS).chmod(0o644)  # others may read a model, as all else
         record = {
             "shape": list(self.shape),
             "controls": self.controls,

@@ -53,7 +53,8 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     Parameters
     ----------
     datasets
-        Runs of one system; those that the settings hold back are left out.
+        Runs of one system; those that the settings hold back are left out.  Their attribute `key` must name
+        their content, as that of a dataset from `nrp.simulation.open_dataset` does.
     settings
         Parts, training and seed.
     store
@@ -62,12 +63,16 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     Raises
     ------
     InvalidSetting
-        If no run is left to train on, a variable is missing, or the encoder does not fit the images.
+        If no run is left to train on, a variable is missing, the datasets differ in the size of their images,
+        or the encoder does not fit these.
     Diverged
         If the loss leaves the finite numbers, or rises a thousandfold.
     """
 
     def fit(folder: Path) -> None:
+        shapes = {(data.sizes["y"], data.sizes["x"]) for data in datasets}
+        if len(shapes) > 1:
+            raise InvalidSetting(f"data: have images of {sorted(shapes)} pixels; all must be of one size")
         parts = [load_frames(data, trained_runs(data, settings)) for data in datasets]
         parts = [part for part in parts if len(part.images)]
         if not parts:

@@ -17,7 +17,7 @@ from nrp import __version__
 from nrp.progress import progress
 from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting
 from nrp.simulation.run import Frame, Run, Simulation, frame_axes, memory_of, runs_of
-from nrp.store import Step, Store, content_key
+from nrp.store import PROVENANCE, Step, Store, content_key, digest
 from nrp.systems import Bead, Film
 
 SIMULATE = Step("simulate", 3)
@@ -74,6 +74,9 @@ def simulate(
 def open_dataset(path: Path | str) -> xr.Dataset:
     """Open a dataset of runs lazily.
 
+    Its attribute `key` names what is in it: in a store that is what the runs were made from, elsewhere, where
+    anybody may have changed it, the digest of its files.
+
     Raises
     ------
     InvalidSetting
@@ -87,6 +90,8 @@ def open_dataset(path: Path | str) -> xr.Dataset:
         raise InvalidSetting(f"{wanted}; it cannot be read ({reason})") from None
     if "key" not in data.attrs:
         raise InvalidSetting(f"{wanted}; its attribute 'key' is missing")
+    if not (Path(path).parent / PROVENANCE).is_file():
+        data.attrs["key"] = digest(Path(path))[:16]
     return data
 
 
