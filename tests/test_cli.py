@@ -83,8 +83,9 @@ def test_runs_go_on_under_their_field_or_from_where_it_has_come_to(tmp_path, cap
     assert on.external_field.values[0] == pytest.approx([0.5, 0.2, -0.1])
     assert on.time.values[0].tolist() == pytest.approx([20, 23, 26])
     capsys.readouterr()
-    assert main(["simulate", "--continue", str(first), "--sweep-rate", "0.1", "--field-init", "1"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    for wrong in (["0.1", "--field-init", "1"], ["-0.1"], ["nan"]):
+        assert main(["simulate", "--continue", str(first), "--duration", "6", "--sweep-rate", *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_members_of_the_arm_identified_on_several_sweep_rates(tmp_path, capsys):

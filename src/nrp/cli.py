@@ -189,6 +189,8 @@ def _goes_on(options: argparse.Namespace, stored: xr.Dataset) -> dict[str, objec
     if len(options.sweep_rate) > 1 or len(last) > 1:
         raise InvalidSetting(f"sweep_rate = {options.sweep_rate}: must be one, and the runs end in one field")
     rate, first = options.sweep_rate[0], float(last[0])
+    if not 0 <= rate < math.inf:
+        raise InvalidSetting(f"sweep_rate = {rate}: must be finite and at least 0")
     final = 0.0 if options.field_final is None else options.field_final
     changes |= {"field_init": first, "field_loop": False, "field_table": (), "sweep_rate": (0.0,)}
     if options.field_init is not None or options.loop:
