@@ -366,7 +366,7 @@ def test_an_encoder_that_does_not_fit_is_refused():
     [
         ({"encoder": "convolutional", "modes": 40}, "modes = 40: must be 0 with a convolutional"),
         ({"modes": 8}, "latent = 32: must be at most modes = 8"),
-        ({"loss": "identified"}, "potential = 'free': must be 'energy' with the loss identified"),
+        ({"loss": "identified"}, "potential = 'free': must be 'energy' or 'none' with the loss identified"),
         ({"arm": "best"}, "arm = 'best': input should be 'paper' or 'identified'"),
     ],
 )
@@ -559,3 +559,6 @@ def test_splits_know_fields_that_are_no_sweep_and_ranges(dataset):
     ]
     assert names([[0, 1], [5, 1], [5, 0], [9, 0]], sweep_rate=[0.0] * 3) == ["field_step", "", "field_step"]
     assert names([[0, 1], [5, 0.4], [9, 0.4]], sweep_rate=[0.0] * 3) == ["field_hold", "", "field_hold"]
+    noisy = json.dumps({"field_table": [[0, 0], [9, 0]], "system": {"start": "random"}})
+    films = dataset.assign_attrs(settings=noisy).assign_coords(sweep_rate=("run", [0.0] * 3))
+    assert split_names(films, SMALL, seen).tolist() == ["random_start", "", "random_start"]

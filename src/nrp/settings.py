@@ -242,8 +242,9 @@ class ModelSettings(Settings):
     """Networks between image and z, or the leading modes of a proper orthogonal decomposition."""
     modes: Index = 0
     """So many POD coefficients of an image are what the encoder sees and the decoder makes; 0: its pixels."""
-    potential: Literal["free", "energy"] = "free"
-    """Any function V(z, α, h), or U(z, α) − h·M(z), which grows at infinity."""
+    potential: Literal["free", "energy", "none"] = "free"
+    """Any function V(z, α, h), or U(z, α) − h·M(z), which grows at infinity, or none: a free vector field
+    F(z, α, h) of the same size, which need not be the slope of anything."""
     mobility: Literal["identity", "pullback", "learned"] = "identity"
     """ż = −∂V/∂z, or (JᵀJ)⁻¹ or a learned symmetric positive matrix before it."""
     loss: Literal["paper", "identified"] = "paper"
@@ -275,6 +276,13 @@ class ModelSettings(Settings):
     validation: Runs = Runs()
     """Runs that are not trained on, whose loss is watched."""
 
+    @property
+    def label(self) -> str:
+        """Name of the model in tables: its arm, or that of the baseline that a changed part makes of it."""
+        if self.potential == "none":
+            return "free_field"
+        return "pod" if self.encoder == "pod" else self.arm
+
     @model_validator(mode="before")
     @classmethod
     def _parts_of_the_arm(cls, values: Any) -> Any:
@@ -292,8 +300,10 @@ class ModelSettings(Settings):
             raise ValueError(
                 f"modes = {self.modes}: must be 0 or latent = {self.latent} with the encoder pod"
             )
-        if self.loss == "identified" and self.potential != "energy":
-            raise ValueError(f"potential = {self.potential!r}: must be 'energy' with the loss identified")
+        if self.loss == "identified" and self.potential == "free":
+            raise ValueError("potential = 'free': must be 'energy' or 'none' with the loss identified")
+        if self.potential == "none" and self.mobility != "identity":
+            raise ValueError(f"mobility = {self.mobility!r}: must be 'identity' without a potential")
         if 0 < self.modes < self.latent:
             raise ValueError(f"latent = {self.latent}: must be at most modes = {self.modes}")
         return self
@@ -315,13 +325,22 @@ class Profile(Settings):
     """The film while the field jumps."""
     holds: CampaignSettings
     """The film while the sweep, at a rate of its own, stops half-way."""
+    fine: CampaignSettings
+    """The film on frames that show every grid point, at several rates."""
+    quenches: CampaignSettings
+    """The film without a field, from noise."""
+    beyond: CampaignSettings
+    """The film at anisotropies outside those of the first."""
+    beyond_rates: CampaignSettings
+    """The film swept faster than at any rate that is trained on."""
     loops: CampaignSettings
     """The film while the field is swept to its opposite and back."""
     bead: CampaignSettings
     models: dict[str, ModelSettings]
-    """By name: an arm of the film, ``bead``, or the arm `paper` with another latent dimension."""
+    """By name: an arm of the film or a baseline of it, ``bead``, or the arm `paper` with another latent
+    dimension."""
     members: Count = 1
-    """How many of each arm are trained."""
+    """How many of each arm and baseline are trained."""
     figure_anisotropy: tuple[Positive, Positive]
     """The two anisotropies of Fig. 2A."""
     solver_box: Positive
@@ -351,7 +370,11 @@ def profile(name: str) -> Profile:
         case "paper":
             book = _book()
             samples = book.samples.replace(sample=tuple(range(1, 10)))
-            others = {f"latent_{n}": book.models["paper"].replace(latent=n) for n in (2, 8, 64)}
+            paper, identified = book.models["paper"], book.models["identified"]
+            others = {f"latent_{n}": paper.replace(latent=n) for n in (2, 8, 64)}
+            others["free_field_paper"] = paper.replace(potential="none")
+            held = Runs(anisotropy=(1.75, 3.25), sweep_rate=(0.014,))
+            others["fine"] = identified.replace(held=held, validation=Runs())
             return book.replace(name="paper", samples=samples, members=5, models=book.models | others)
         case _:
             raise InvalidSetting(f"profile = {name!r}: must be one of mini, book, paper")
@@ -359,6 +382,20 @@ def profile(name: str) -> Profile:
 
 def _with_field(films: CampaignSettings, *table: tuple[float, float]) -> CampaignSettings:
     return films.replace(anisotropy=_steps(1, 4, 0.5), sweep_rate=(0.0,), field_table=table)
+
+
+def _from_noise(films: CampaignSettings, duration: float) -> CampaignSettings:
+    return _with_field(films, (0, 0), (duration, 0)).replace(system=films.system.replace(start="random"))
+
+
+def _with_baselines(paper: ModelSettings, identified: ModelSettings) -> dict[str, ModelSettings]:
+    """Return the arms and baselines of their budget: POD with the same V, and a free field.
+
+    The free field beside `paper` takes as long as that, and is trained in the profile `paper` alone.
+    """
+    arms = {"paper": paper, "identified": identified}
+    pods = {f"pod_{name}": arm.replace(encoder="pod", modes=0) for name, arm in arms.items()}
+    return arms | pods | {"free_field_identified": identified.replace(potential="none")}
 
 
 def _book() -> Profile:
@@ -372,6 +409,14 @@ def _book() -> Profile:
         held_rates=films.replace(anisotropy=_steps(1, 4, 0.25), sample=(0, 4), sweep_rate=(0.014,)),
         steps=_with_field(films, (0, 1.5), (20, 1.5), (20, 0.5), (120, 0.5), (120, 0), (220, 0)),
         holds=_with_field(films, (0, 1.5), (80, 0.4), (180, 0.4)),
+        fine=films.replace(
+            system=FilmSettings(box=32, coarsen=1),
+            anisotropy=_steps(1, 4, 0.25),
+            sweep_rate=(0.005, 0.01, 0.014, 0.02),
+        ),
+        quenches=_from_noise(films, 150),
+        beyond=films.replace(anisotropy=(0.7, 0.8, 0.9, 4.25, 4.5, 4.75, 5.0)),
+        beyond_rates=films.replace(anisotropy=_steps(1, 4, 0.5), sweep_rate=(0.04,)),
         loops=films.replace(
             anisotropy=_steps(1, 4, 1),
             sweep_rate=(0.01, 0.04),
@@ -390,8 +435,10 @@ def _book() -> Profile:
             time_step=0.05,
         ),
         models={
-            "paper": ModelSettings(held=held),
-            "identified": ModelSettings(arm="identified", held=held, validation=Runs(sweep_rate=(0.007,))),
+            **_with_baselines(
+                paper=ModelSettings(held=held),
+                identified=ModelSettings(arm="identified", held=held, validation=Runs(sweep_rate=(0.007,))),
+            ),
             "bead": ModelSettings(latent=2, epochs=800, held=Runs(sample=tuple(range(40, 60)))),
         },
         figure_anisotropy=(1.5, 3.5),
@@ -413,6 +460,10 @@ def _mini() -> Profile:
         held_rates=films.replace(anisotropy=_steps(1, 4, 0.5), sample=(0, 2), sweep_rate=(0.03,)),
         steps=_with_field(films, (0, 1.5), (5, 1.5), (5, 0.5), (40, 0.5), (40, 0), (70, 0)),
         holds=_with_field(films, (0, 1.5), (40, 0.4), (65, 0.4)),
+        fine=films,
+        quenches=_from_noise(films, 60),
+        beyond=films.replace(anisotropy=(0.9, 4.5)),
+        beyond_rates=films.replace(anisotropy=_steps(1, 4, 1), sweep_rate=(0.06,)),
         loops=films.replace(
             anisotropy=(1.0, 4.0), sweep_rate=(0.04,), field_init=2.5, field_final=-2.5, field_loop=True
         ),
@@ -426,8 +477,10 @@ def _mini() -> Profile:
             time_step=0.1,
         ),
         models={
-            "paper": ModelSettings(epochs=60, held=held, **small),
-            "identified": ModelSettings(arm="identified", modes=64, epochs=60, held=held, **small),
+            **_with_baselines(
+                paper=ModelSettings(epochs=60, held=held, **small),
+                identified=ModelSettings(arm="identified", modes=64, epochs=60, held=held, **small),
+            ),
             "bead": ModelSettings(
                 epochs=600, held=Runs(sample=tuple(range(14, 20))), **small | {"latent": 2}
             ),

@@ -124,6 +124,8 @@ def identified_loss(model: ReducedModel, frames: Frames, batch: Batch, generator
       known;
     - ``moment``: the error of M(z) = −∂V/∂h against the mean magnetization of the image.
 
+    A free field, which has no V, goes without the last two.
+
     With `state_noise` the slope is taken at random steps off the state, and still held to the rate at the
     state.  That flattens V across the trajectories, of which the data say nothing: a choice, no finding.
 
@@ -135,18 +137,13 @@ def identified_loss(model: ReducedModel, frames: Frames, batch: Batch, generator
     z, z_rate = model.autoencoder.push_encode(
         torch.cat([batch.x, batch.reference]), torch.cat([batch.rate, at_rest])
     )
-    controls = torch.cat([batch.controls, batch.reference_controls])
-
-    def value(state: Tensor) -> tuple[Tensor, Tensor]:
-        potential = model.potential(state, controls)
-        return potential.sum(), potential
-
     noise = settings.state_noise / math.sqrt(z.shape[1]) * torch.randn(z.shape, generator=generator)
     noise[count:] = 0.0
-    slope, potential = torch.func.grad(value, has_aux=True)(z + noise)
-    error = potential[count:] - batch.reference_energy
+    if settings.potential == "none":
+        velocity, known = model.velocity((z + noise)[:count], batch.controls), {}
+    else:
+        velocity, known = _down_the_potential(model, z, noise, batch)
     z, z_rate = z[:count], z_rate[:count]
-    velocity = model.flow(z, slope[:count])
     some = z[: -(-count // 4)]
     # Half of the directions are those of the motion, in which the length matters most.
     direction = torch.randn(some.shape, generator=generator)
@@ -156,7 +153,6 @@ def identified_loss(model: ReducedModel, frames: Frames, batch: Batch, generator
     decoded, moved = model.autoencoder.push_decode(torch.cat([z, some]), torch.cat([velocity, direction]))
     scale = batch.rate.square().sum(dim=1) + 0.3 * frames.mean_square
     stretch = moved[count:].square().sum(dim=1)
-    moment = model.potential_network.magnetization(z) - batch.mean
     return {
         "reconstruction": (_PRECISION, (batch.x - decoded[:count]).square().sum(dim=1).mean()),
         "dynamics": (settings.dynamics_weight, ((z_rate - velocity).square().sum(dim=1) / scale).mean()),
@@ -165,9 +161,24 @@ def identified_loss(model: ReducedModel, frames: Frames, batch: Batch, generator
             ((batch.rate - moved[:count]).square().sum(dim=1) / scale).mean(),
         ),
         "isometry": (settings.isometry_weight, (stretch - 1).square().mean()),
-        "reference": (_EXACT, error.square().mean()),
-        "moment": (_EXACT, moment.square().mean()),
+        **known,
     }
+
+
+def _down_the_potential(model: ReducedModel, z: Tensor, noise: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
+    """Return −K ∂V/∂z in the states of a batch, and the terms that tie V to what is known of the energy."""
+    count = len(batch.x)
+    controls = torch.cat([batch.controls, batch.reference_controls])
+
+    def value(state: Tensor) -> tuple[Tensor, Tensor]:
+        potential = model.potential(state, controls)
+        return potential.sum(), potential
+
+    slope, potential = torch.func.grad(value, has_aux=True)(z + noise)
+    error = potential[count:] - batch.reference_energy
+    moment = model.potential_network.magnetization(z[:count]) - batch.mean
+    known = {"reference": (_EXACT, error.square().mean()), "moment": (_EXACT, moment.square().mean())}
+    return model.flow(z[:count], slope[:count]), known
 
 
 LOSSES: dict[str, Callable[[ReducedModel, Frames, Batch, torch.Generator], Terms]] = {

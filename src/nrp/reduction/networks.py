@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from nrp.settings import InvalidSetting
 
-_GAIN = 3.0
+GAIN = 3.0
 """Latent states in rms image units are small; networks see them so many times larger."""
 
 
@@ -119,7 +119,7 @@ class DenseAutoencoder(Autoencoder):
         if self.to_latent is not None:
             deviation = x.square().mean(dim=0).sqrt()
             self.outer = (deviation / deviation[0]).sqrt()
-            self.inner = _GAIN / self.outer
+            self.inner = GAIN / self.outer
             self.state = self.inner[: len(self.state)].clone()
 
     def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
@@ -227,15 +227,36 @@ class EnergyPotential(nn.Module):
 
     def magnetization(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
         """Return M(z) = −∂V/∂h."""
-        return self.moment(_GAIN * z).squeeze(-1) + z @ self.slope
+        return self.moment(GAIN * z).squeeze(-1) + z @ self.slope
 
     def forward(
         self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch"]:
         """Return V for each state."""
-        state = torch.cat([_GAIN * z, controls[..., self.others]], dim=-1)
+        state = torch.cat([GAIN * z, controls[..., self.others]], dim=-1)
         growth = functional.softplus(self.growth) / 2 * z.square().sum(-1)
         return self.network(state).squeeze(-1) + growth - controls[..., 1] * self.magnetization(z)
+
+
+class FreeField(nn.Module):
+    """F(z, α, h), the velocity itself, which need not be the slope of any potential.
+
+    Parameters
+    ----------
+    gain
+        Factor on z before the network.
+    """
+
+    def __init__(self, latent: int, controls: int, width: int, *, gain: float) -> None:
+        super().__init__()
+        self.gain = gain
+        self.network = ResidualMLP(latent + controls, width, latent, last=0.1)
+
+    def forward(
+        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch latent"]:
+        """Return ż for each state."""
+        return self.network(torch.cat([self.gain * z, controls], dim=-1))
 
 
 class LearnedMobility(nn.Module):

@@ -71,9 +71,10 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
     -------
     ndarray of str
         ``trained``, ``validation``, ``new_anisotropy``, ``new_disorder``, ``new_sweep_rate``, ``new_all``,
-        for the bead ``random_start``; ``beyond_anisotropy`` and ``beyond_sweep_rate`` outside the range of
-        those seen, if there are several; where a table makes the field, ``field_step`` if it jumps and
-        else ``field_hold``.  An empty name where two of three things are new.
+        ``random_start`` for the bead and for films that begin with noise; ``beyond_anisotropy`` and
+        ``beyond_sweep_rate`` outside the range of those seen, if there are several; where a table makes the
+        field, ``field_step`` if it jumps and else ``field_hold``.  An empty name where two of three things
+        are new.
     """
     new = {name: ~np.isin(dataset[name].values, trained_on[name]) for name in _COORDINATES}
     protocol = _protocol(dataset)
@@ -113,8 +114,11 @@ def beyond(values: ndarray, seen: Sequence[float]) -> ndarray:
 
 
 def _protocol(dataset: xr.Dataset) -> str:
-    """Return the split of runs whose field is no sweep; empty for a sweep."""
-    table = json.loads(dataset.attrs.get("settings", "{}")).get("field_table")
+    """Return the split of runs that are no sweep from the saturated state; empty for such a sweep."""
+    settings = json.loads(dataset.attrs.get("settings", "{}"))
+    table = settings.get("field_table")
+    if settings.get("system", {}).get("start") == "random":
+        return "random_start"
     if not table:
         return ""
     return "field_step" if any(a == b for (a, _), (b, _) in pairwise(table)) else "field_hold"

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from functools import cached_property
 from itertools import pairwise
 
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
 from nrp.settings import CampaignSettings
 
 
@@ -44,6 +48,15 @@ class ExternalField:
     def __call__(self, time: float) -> float:
         """Return h at a time, from the right at a jump."""
         return self.piece(time)(time)
+
+    def at(self, times: Float[ndarray, "*time"]) -> Float[ndarray, "*time"]:
+        """Return h at many times, at a jump from the right."""
+        knots, values = np.array(self._knots).T
+        after = np.searchsorted(knots, times, side="right")
+        left, right = np.maximum(after - 1, 0), np.minimum(after, len(knots) - 1)
+        length = knots[right] - knots[left]
+        share = (times - knots[left]) / np.where(length > 0, length, 1.0)
+        return values[left] + np.where(length > 0, share, 0.0) * (values[right] - values[left])
 
     def slope(self, time: float) -> float:
         """Return dh/dt at a time, from the right."""
