@@ -9,7 +9,6 @@ import argparse
 import json
 import math
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -255,11 +254,13 @@ def _evaluate(options: argparse.Namespace, _: Profile) -> None:
     from nrp.reduction import load_model
     from nrp.simulation import open_dataset
 
-    with warnings.catch_warnings(record=True) as doubts:
-        warnings.simplefilter("always")
-        result = forecast(load_model(options.model), *(open_dataset(path) for path in options.data))
-    for doubt in doubts:
-        print(f"nrp evaluate: warning: {doubt.message}", file=sys.stderr)
+    model, data = load_model(options.model), [open_dataset(path) for path in options.data]
+    result = forecast(model, *data)
+    seen = model.trained_on["anisotropy"]
+    found = sorted({alpha for each in data for alpha in each.anisotropy.values.tolist()})
+    if outside := [alpha for alpha in found if not min(seen) <= alpha <= max(seen)]:
+        where = f"lies outside {min(seen):g} to {max(seen):g}, where the model was trained"
+        print(f"nrp evaluate: warning: anisotropy = {outside}: {where}", file=sys.stderr)
     _print_rows(result.table.to_dict(orient="records"), as_json=options.json)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+
 import numpy as np
+import torch
 import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
+from pysindy import STLSQ, PolynomialLibrary
 from scipy.interpolate import RegularGridInterpolator
+from torch import Tensor
 
 from nrp.analysis.result import Result, row
 from nrp.reduction import by_split, coverage, load_frames
@@ -16,6 +22,9 @@ from nrp.settings import ModelSettings
 from nrp.store import Step
 
 POD = Step("pod", 2)
+_THRESHOLD = 0.01
+"""Smallest coefficient that is kept of a polynomial in states and rates of unit deviation."""
+_COPIES = 4
 
 
 def pod_reconstruction(
@@ -49,6 +58,46 @@ def pod_reconstruction(
         for count, missed in zip(counts, sums, strict=False)
     ]
     return Result.of(rows)
+
+
+def polynomial_flow(
+    z: Float[ndarray, "frame latent"],
+    controls: Float[ndarray, "frame control"],
+    z_rate: Float[ndarray, "frame latent"],
+    *,
+    noise: float,
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return ż(z, α, h) as a sparse polynomial of the second degree, fitted by PySINDy.
+
+    (Brunton, Proctor and Kutz, Discovering governing equations from data by sparse identification of
+    nonlinear dynamical systems, 2016.)  States and rates are scaled to unit deviation.  The polynomial is
+    fitted to each state four times, with random steps off it, whose deviation in these units is `noise`:
+    without them it explodes beside the data.  A state that runs away counts as one half beyond the largest
+    that was seen.
+    """
+    unit, speed = z.std(axis=0).mean(), np.sqrt(np.mean(z_rate**2))
+    draws = noise * np.random.default_rng(0).normal(size=(_COPIES, *z.shape))
+    states = np.concatenate([np.concatenate([part, controls], axis=1) for part in z / unit + draws])
+    library = PolynomialLibrary(2)
+    # The triangular factor stands for all frames: squared errors differ by what no polynomial explains.
+    basis, triangle = np.linalg.qr(np.asarray(library.fit_transform(states)))
+    optimizer = STLSQ(threshold=_THRESHOLD, alpha=1e-3, unbias=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it may leave no term, or have more than a fit can tell apart
+        found = optimizer.fit(triangle, basis.T @ np.tile(z_rate / speed, (_COPIES, 1))).coef_
+    far = 1.5 * float(np.abs(z / unit).max())
+    coefficients = torch.from_numpy(speed * found).float()
+    # Each term is the product of two of (1, z, controls).
+    powers = library.powers_
+    orders = np.concatenate([2 - powers.sum(axis=1, keepdims=True), powers], axis=1)
+    left, right = np.array([np.repeat(np.arange(len(order)), order) for order in orders]).T
+
+    def velocity(state: Tensor, at: Tensor) -> Tensor:
+        held = (state / unit).nan_to_num().clamp(-far, far)
+        factors = torch.cat([torch.ones_like(held[..., :1]), held, at], dim=-1)
+        return (factors[..., left] * factors[..., right]) @ coefficients.T
+
+    return velocity
 
 
 class Lookup:

@@ -7,11 +7,10 @@ import torch
 import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.stats import bootstrap
 from skdim.id import MLE
 
 from nrp.analysis.baselines import Lookup
-from nrp.analysis.result import Result, row
+from nrp.analysis.result import Result, bootstrap_interval, row
 from nrp.reduction import FrameData, ReducedModel, by_split, load_frames
 from nrp.reduction.coordinates import leading_modes
 from nrp.store import Step
@@ -158,26 +157,14 @@ def _energy_rows(
 def _r2(
     truth: Float[ndarray, "run frame"], guess: Float[ndarray, "run frame"], *, samples: ndarray | None = None
 ) -> tuple[float, float | None, float | None]:
-    """Return R², and for residuals, which have no mean to be taken off, its 95 % bootstrap interval.
-
-    What is drawn are the disorder samples, with all their runs, if there are three or more, else the runs.
-    """
+    """Return R², and for residuals, which have no mean to be taken off, its 95 % bootstrap interval."""
     missed = ((truth - guess) ** 2).sum(axis=1)
     whole = ((truth - (truth.mean() if samples is None else 0.0)) ** 2).sum(axis=1)
-
-    def r2(a: ndarray, b: ndarray, axis: int = -1) -> ndarray | np.floating:
-        return 1 - a.sum(axis=axis) / b.sum(axis=axis)
-
-    if samples is None:
-        return float(r2(missed, whole)), None, None
-    drawn, place = np.unique(samples, return_inverse=True)
-    if len(drawn) < 3:
-        place = np.arange(len(missed))
-    units = [np.bincount(place, weights=squares) for squares in (missed, whole)]
-    if len(units[0]) < 5:
-        return float(r2(missed, whole)), None, None
-    draws = bootstrap(units, r2, paired=True, vectorized=True, n_resamples=2000, method="percentile", rng=0)
-    return float(r2(missed, whole)), *map(float, draws.confidence_interval)
+    interval = None
+    if samples is not None:
+        sums = np.stack([missed, whole], axis=1)
+        interval = bootstrap_interval(sums, samples, lambda above, below: 1 - above / below)
+    return float(1 - missed.sum() / whole.sum()), *(interval or (None, None))
 
 
 def _curvature_rows(model: ReducedModel, data: xr.Dataset, states: States, **common: object) -> list[dict]:

@@ -54,6 +54,21 @@ def mean_wavenumber(image: Float[ndarray, "y x"], pixel: float) -> float:
     return float((wavenumbers(image.shape, pixel) * power).sum() / total)
 
 
+def peak_wavenumber(image: Float[ndarray, "y x"], pixel: float) -> float:
+    """Return where the structure factor is largest: the mean |φ_k|² over rings as wide as the finest k.
+
+    0 for an image without any pattern.
+    """
+    power = np.abs(rfft2(image - image.mean())) ** 2
+    power[:, 1 : (image.shape[1] + 1) // 2] *= 2
+    width = 2 * np.pi / (max(image.shape) * pixel)
+    ring = np.rint(wavenumbers(image.shape, pixel) / width).astype(int).ravel()
+    modes = np.ones_like(power)
+    modes[:, 1 : (image.shape[1] + 1) // 2] = 2
+    factor = np.bincount(ring, power.ravel()) / np.bincount(ring, modes.ravel())
+    return float(factor.argmax() * width) if power.any() else 0.0
+
+
 def describe(images: Float[ndarray, "image y x"], pixel: float) -> dict[str, ndarray]:
     """Return the descriptors of each image under their names, one array over the images each.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import SupportsFloat
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.stats import bootstrap
 from scipy.stats import t as student
 
 from nrp.store import write_text
@@ -98,6 +100,40 @@ def mean_row(metric: str, samples: Float[ndarray, " sample"], **columns: object)
         half = student.ppf(0.975, count - 1) * samples.std(ddof=1) / np.sqrt(count)
         columns |= {"low": float(mean - half), "high": float(mean + half)}
     return row(metric, mean, **columns)
+
+
+def bootstrap_interval(
+    sums: Float[ndarray, "run part"], samples: ndarray, statistic: Callable[..., ndarray]
+) -> tuple[float, float] | None:
+    """Return the 95 % bootstrap interval of a statistic of sums, or None for fewer than five units.
+
+    What is drawn are the disorder samples, with all their runs, if there are three or more, else the runs.
+
+    Parameters
+    ----------
+    sums
+        What each run contributes to each sum; runs with nothing in the second are left out.
+    samples
+        The disorder sample of each run.
+    statistic
+        Of all sums, or of arrays of them.
+    """
+    counts = sums[:, 1] > 0
+    drawn, place = np.unique(samples[counts], return_inverse=True)
+    if len(drawn) < 3:
+        place = np.arange(counts.sum())
+    units = [np.bincount(place, weights=part) for part in sums[counts].T]
+    if len(units[0]) < 5:
+        return None
+
+    def of_units(*parts: ndarray, axis: int = -1) -> ndarray:
+        return statistic(*(part.sum(axis=axis) for part in parts))
+
+    draws = bootstrap(
+        units, of_units, paired=True, vectorized=True, n_resamples=1000, method="percentile", rng=0
+    )
+    low, high = draws.confidence_interval
+    return float(low), float(high)
 
 
 def row(metric: str, value: SupportsFloat, **columns: object) -> dict:
