@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from nrp.analysis import Result, row
+from nrp.book import report
 from nrp.book.checks import BOUNDS, CheckFailed, check
-from nrp.book.report import number, only, table
+from nrp.book.report import glue_rows, number, only, table
 from nrp.book.study import Study
 from nrp.settings import InvalidSetting
 from nrp.store import Store
@@ -45,13 +46,28 @@ def test_table_has_a_line_per_index_and_intervals():
     assert frame.loc["new disorder", "pod"] == "–"
 
 
+def test_only_the_named_metrics_of_an_arm_are_glued(monkeypatch):
+    glued = {}
+    monkeypatch.setattr(report, "glue", lambda name, text, *, display: glued.update({name: text}))
+    rows = [
+        row("skill", 0.5, arm="pod", split="trained", lead_time=10, low=0.25, high=0.75),
+        row("skill", 0.25, arm="paper", split="trained", lead_time=1),
+        row("rate_error", 0.125, arm="pod", split="trained"),
+    ]
+    glue_rows(Result.of(rows), "skill", prefix="published.", arm="pod")
+    assert glued == {
+        "published.skill.pod.trained.10": "0.500",
+        "published.skill.pod.trained.10.interval": "0.500 [0.250, 0.750]",
+    }
+
+
 def test_only_gives_value_and_place_as_printed():
     result = Result.of([row("rise", 14.4, anisotropy=1.75), row("fall", 1.0)])
     assert only(result, "rise") == ("14.4", "1.75")
 
 
 def study_with(value: float, profile: str) -> SimpleNamespace:
-    result = Result.of([row("reconstruction_rmse", value, split="trained")])
+    result = Result.of([row("reconstruction_rmse", value, split="trained", arm="paper")])
     return SimpleNamespace(profile=SimpleNamespace(name=profile), result=lambda name: result)
 
 

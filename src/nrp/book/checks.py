@@ -51,7 +51,7 @@ BOUNDS: dict[str, Bound] = {
     "onset at α = 2": Bound("onset", "onset_time", (83, 89), (44, 52), {"anisotropy": 2.0}),
     "onset at α = 4": Bound("onset", "onset_time", (136, 144), (71, 78), {"anisotropy": 4.0}),
     "reconstruction": Bound(
-        "forecast_paper", "reconstruction_rmse", (0, 0.03), (0, 0.2), {"split": "trained"}
+        "forecast_paper", "reconstruction_rmse", (0, 0.03), (0, 0.2), {"split": "trained", "arm": "paper"}
     ),
     "error of POD": Bound(
         "pod", "reconstruction_rmse", (0.06, 1), (0.01, 1), {"split": "trained", "case": "32 modes"}
@@ -72,6 +72,20 @@ BOUNDS: dict[str, Bound] = {
     ),
     "response to the field": Bound(
         "diagnostics_identified", "zeeman_error", (0, 0.05), (0, 0.3), {"split": "trained"}
+    ),
+    "one step of the arm identified": Bound(
+        "forecast_identified",
+        "one_step_skill",
+        (0.6, 1),
+        (0.1, 1),
+        {"split": "trained", "arm": "identified", "case": "increment"},
+    ),
+    "energy falls at rest": Bound(
+        "gradient_flow_identified",
+        "rise",
+        (0, 0.05),
+        (0, 0.2),
+        {"split": "trained", "arm": "identified", "case": "amount"},
     ),
     "scale law": Bound("demonstrations", "scale_law_error", (0, 1e-3)),
     "gauge": Bound("demonstrations", "gauge_loss_change", (0, 1e-5)),

@@ -85,8 +85,8 @@ def overview(curves: Result, transition: Result, alphas: tuple[float, float]) ->
     figure, axes = _subplots(1, 3, (9.4, 2.9))
     for i, alpha in enumerate(alphas):
         color = PAIR[i]["color"]
-        axes[0].plot(a["time"][i], a["potential"][i], **PAIR[i], label=f"α = {alpha:g}")
-        axes[1].plot(a["time"][i], a["one_step"][i], **PAIR[i], label=f"one step, α = {alpha:g}")
+        axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
+        axes[1].plot(a["time"][i], a["one_step"][0, i], **PAIR[i], label=f"one step, α = {alpha:g}")
         axes[1].plot(
             a["time"][i], a["persistence"][i], ":", color=color, label=f"doing nothing, α = {alpha:g}"
         )
@@ -381,14 +381,14 @@ def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
     figure, axes = _subplots(3, 1, (8.2, 6.6), sharex=True)
     for i, alpha in enumerate(alphas):
         color = PAIR[i]["color"]
-        axes[0].plot(a["time"][i], a["potential"][i], **PAIR[i], label=f"α = {alpha:g}")
+        axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
         axes[1].plot(a["time"][i], a["energy"][i], **PAIR[i], label=f"α = {alpha:g}")
-        axes[2].plot(a["time"][i], a["one_step"][i], **PAIR[i], label=f"one step ahead, α = {alpha:g}")
+        axes[2].plot(a["time"][i], a["one_step"][0, i], **PAIR[i], label=f"one step ahead, α = {alpha:g}")
         axes[2].plot(
             a["time"][i], a["persistence"][i], ":", color=color, label=f"doing nothing, α = {alpha:g}"
         )
     for letter, (i, frame) in zip("abcdef", labelled_frames(curves), strict=True):
-        x, y = a["time"][i, frame], a["potential"][i, frame]
+        x, y = a["time"][i, frame], a["potential"][0, i, frame]
         axes[0].plot(x, y, "o", color=PAIR[i]["color"], ms=5)
         axes[0].annotate(letter, (x, y), textcoords="offset points", xytext=(4, 5), fontweight="bold")
     axes[0].set(ylabel="$V_{NN}$")
@@ -396,6 +396,59 @@ def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
     axes[2].set(xlabel="time", ylabel="rms error")
     for ax in axes:
         ax.legend(fontsize=8)
+    return figure
+
+
+def gauge_fixed(members: Result, alphas: tuple[float, float]) -> Figure:
+    """Fig. 2A with nothing left free: V of every member on the true H, and the errors with their measures."""
+    a = members.arrays
+    figure, axes = _subplots(2, 2, (9.0, 5.0), sharex="col")
+    for column, alpha in enumerate(alphas):
+        time, style = a["time"][column], PAIR[column]
+        top, bottom = axes[0, column], axes[1, column]
+        top.plot(time, a["energy"][column], color=GREY, lw=5, alpha=0.4, label="true H per area")
+        _band(top, time, a["potential"][:, column], **style, label="V, all members")
+        _band(bottom, time, a["one_step"][:, column], **style, label="one step ahead")
+        rebuilt = a["reconstruction"][:, column].mean(axis=0)
+        bottom.plot(time, rebuilt, color=GREEN, ls="-.", lw=1.2, label="reconstruction")
+        bottom.plot(time, a["persistence"][column], color=GREY, ls=":", label="doing nothing")
+        top.set(title=f"α = {alpha:g}")
+        bottom.set(xlabel="time")
+        for ax in (top, bottom):
+            ax.legend(fontsize=7)
+    axes[0, 0].set(ylabel="energy per area")
+    axes[1, 0].set(ylabel="rms error")
+    return figure
+
+
+def _band(ax: Axes, time: ndarray, values: ndarray, *, color: str, linestyle: str, label: str) -> None:
+    """Draw the mean of some curves and the range they fill."""
+    ax.fill_between(time, values.min(axis=0), values.max(axis=0), color=color, alpha=0.25)
+    ax.plot(time, values.mean(axis=0), color=color, linestyle=linestyle, lw=1.2, label=label)
+
+
+def skill_by_lead(result: Result) -> Figure:
+    """Skill in the increment form against the lead time, of an arm and its rivals, with intervals."""
+    figure, axes = _subplots(1, 3, (9.4, 3.4), sharey=True)
+    rows = result.select(metric="skill", case="increment")
+    styles = zip((BLUE, GREY, GREEN, RED, "black"), STYLES, "osD^v", strict=True)
+    looks = dict(zip(rows["arm"].unique(), styles, strict=False))
+    for ax, split in zip(axes, ("trained", "new_sweep_rate", "new_disorder"), strict=True):
+        for i, (arm, (color, line, marker)) in enumerate(looks.items()):
+            curve = rows[(rows["arm"] == arm) & (rows["split"] == split)].sort_values("lead_time")
+            values, low, high = (
+                curve[name].fillna(curve["value"]).astype(float).clip(lower=-1)
+                for name in ("value", "low", "high")
+            )
+            at = curve["lead_time"].astype(float) * (1 + 0.04 * (i - 2))
+            style = {"color": color, "ls": line, "marker": marker, "ms": 4, "lw": 1.2}
+            ax.errorbar(at, values, [values - low, high - values], **style, label=arm.replace("_", " "))
+        ax.axhline(0, color=GREY, lw=1)
+        ax.set(xscale="log", title=split.replace("_", " "), xlabel="frames ahead", ylim=(-1.05, 1.05))
+        ax.set_xticks((1, 2, 5, 10, 30), labels=("1", "2", "5", "10", "30"))
+        ax.minorticks_off()
+    axes[0].set(ylabel="skill (cut at −1)")
+    axes[0].legend(fontsize=7)
     return figure
 
 

@@ -25,22 +25,28 @@ def number(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
-def glue_rows(result: Result, *, prefix: str = "", arm: str | None = None) -> None:
-    """Make every number of a result citable in the text: ``{glue:text}`metric.case.arm.split.α```.
+def glue_rows(result: Result, *metrics: str, prefix: str = "", arm: str | None = None) -> None:
+    """Make the numbers of a result citable in the text: ``{glue:text}`metric.case.arm.split.α```.
 
-    Columns that are null are left out of the name.  Where there is an interval, the same name with
-    ``.interval`` stands for the value with it.
+    Columns that are null are left out of the name, and a lead time of more than one frame comes last.  Where
+    there is an interval, the same name with ``.interval`` stands for the value with it.
 
     Parameters
     ----------
+    metrics
+        Only these; by default all, which in a long table makes a heavy page.
     prefix
         Put before each name.
     arm
         Only the rows of this arm, where several results hold the same rows of others.
     """
     table = result.table if arm is None else result.select(arm=arm)
+    if metrics:
+        table = table[table["metric"].isin(metrics)]
     for entry in table.to_dict(orient="records"):
         name = ".".join(str(entry[part]) for part in _KEY if entry[part] is not None)
+        if (entry["lead_time"] or 1) > 1:
+            name += f".{entry['lead_time']:g}"
         glue(prefix + name, number(entry["value"]), display=False)
         if entry["low"] is not None:
             glue(f"{prefix}{name}.interval", _with_interval(entry), display=False)

@@ -16,7 +16,9 @@ from nrp.analysis import Result
 from nrp.analysis.baselines import POD, pod_reconstruction
 from nrp.analysis.demonstrations import CLOCK, DEMONSTRATION, clock, demonstrations
 from nrp.analysis.diagnostics import DIAGNOSTICS, DIMENSION, diagnostics, intrinsic_dimension
+from nrp.analysis.exact_energy import EXACT_ENERGY, exact_energy
 from nrp.analysis.forecast import CURVES, FORECAST, forecast, sweep_curves
+from nrp.analysis.gradient_flow import GRADIENT_FLOW, gradient_flow
 from nrp.analysis.hysteresis import HYSTERESIS, hysteresis
 from nrp.analysis.landscape import LANDSCAPE, landscape
 from nrp.analysis.members import LATENTS, MEMBERS, latent_dimensions, members
@@ -55,8 +57,8 @@ class _Analysis(NamedTuple):
 
 def _trained_on(name: str, arm: str) -> tuple[str, ...]:
     """Return the names of the datasets that a model is trained on."""
-    if name == "bead":
-        return ("bead",)
+    if name in ("bead", "fine"):
+        return (name,)
     return ("films", "rates") if arm == "identified" else ("films",)
 
 
@@ -78,7 +80,10 @@ class Study:
         If there is no such profile.
     """
 
-    datasets = ("films", "samples", "rates", "held_rates", "steps", "holds", "loops", "bead")
+    datasets = (
+        *("films", "samples", "rates", "held_rates", "steps", "holds", "quenches", "beyond", "beyond_rates"),
+        *("fine", "loops", "bead"),
+    )
 
     def __init__(self, name: str = "book", store: Store | None = None) -> None:
         self.profile = profile(name)
@@ -143,8 +148,8 @@ class Study:
     def publish(self) -> list[Path]:
         """Write what is published, and return the folders.
 
-        That is the results over members, over latent dimensions and of POD, with the weights of the first
-        member of each arm.
+        That is the results over members, over latent dimensions, of POD and of the exact energy, with the
+        weights of the first member of each arm.
 
         Raises
         ------
@@ -154,7 +159,8 @@ class Study:
         if self.profile.members == 1:
             raise InvalidSetting(f"profile = {self.profile.name!r}: trains one member; must train several")
         folders = []
-        for name in (name for name in self.results if name.startswith(("members_", "latents", "pod"))):
+        kinds = ("members_", "latents", "pod", "exact_energy")
+        for name in (name for name in self.results if name.startswith(kinds)):
             self.result(name)
             arm = name.removeprefix("members_")
             step = self._analyses[name].step
@@ -170,7 +176,7 @@ class Study:
         return {self._key(name) for name in (*self.datasets, *models, *map("result {}".format, self.results))}
 
     def _members(self, name: str) -> int:
-        return self.profile.members if name in ARMS else 1
+        return 1 if name == "bead" or name.startswith("latent_") else self.profile.members
 
     def _data_path(self, name: str) -> Path:
         self._known(name, self.datasets)
@@ -210,9 +216,10 @@ class Study:
     @cached_property
     def _analyses(self) -> dict[str, _Analysis]:
         sweeps = ("films", "samples", "rates", "held_rates")
-        films = (*sweeps, "steps", "holds")
+        films = (*sweeps, "steps", "holds", "quenches", "beyond", "beyond_rates")
         paper = self.profile.models["paper"]
         modes = sorted({1, 2, 4, 8, 16, 32, 64, 128, paper.latent})
+        alphas = {"alphas": self.profile.figure_anisotropy}
         solver = {"box": self.profile.solver_box, "samples": self.profile.solver_samples}
         analyses = {
             "solver": _Analysis(SOLVER, solver_checks, (), solver | {"anisotropy": (1.0, 2.0, 4.0)}),
@@ -225,21 +232,26 @@ class Study:
             "pod": _Analysis(POD, pod_reconstruction, sweeps, {"settings": paper, "modes": tuple(modes)}),
             "demonstrations": _Analysis(DEMONSTRATION, demonstrations, ("model paper 0", "films")),
             "clock": _Analysis(CLOCK, clock, ("model identified 0", "films", "rates", "held_rates")),
-            "curves": _Analysis(
-                CURVES, sweep_curves, ("model paper 0", "films"), {"alphas": self.profile.figure_anisotropy}
-            ),
+            "curves": _Analysis(CURVES, sweep_curves, ("model paper 0", "films"), alphas),
             "transition": _Analysis(
                 TRANSITION, transition, ("films", "result patterns", "result onset", "model paper 0")
             ),
         }
-        for arm in ("paper", "identified"):
-            several = tuple(f"model {arm} {member}" for member in range(self.profile.members))
+        for arm in ARMS:
+            rivals = [name for name in (arm, f"pod_{arm}", f"free_field_{arm}") if name in self.models]
+            first, *others = (f"model {name} 0" for name in rivals)
+            fields = (name for name in others if "free_field" in name)
             analyses |= {
-                f"forecast_{arm}": _Analysis(FORECAST, forecast, (several[0], *films)),
-                f"diagnostics_{arm}": _Analysis(DIAGNOSTICS, diagnostics, (several[0], *films)),
+                f"forecast_{arm}": _Analysis(FORECAST, forecast, (first, *others, *films)),
+                f"diagnostics_{arm}": _Analysis(DIAGNOSTICS, diagnostics, (first, *films)),
+                f"gradient_flow_{arm}": _Analysis(GRADIENT_FLOW, gradient_flow, (first, *fields, *films)),
             }
-            if len(several) > 1:
-                analyses[f"members_{arm}"] = _Analysis(MEMBERS, members, (*several, *films))
+            if self.profile.members > 1:
+                all_of = (f"model {name} {i}" for name in rivals for i in range(self.profile.members))
+                analyses[f"members_{arm}"] = _Analysis(MEMBERS, members, (*all_of, *films), alphas)
+        if "fine" in self.models:
+            inputs = (f"model fine {i}" for i in range(self.profile.members))
+            analyses["exact_energy"] = _Analysis(EXACT_ENERGY, exact_energy, (*inputs, "fine"))
         if others := [name for name in self.models if name.startswith("latent_")]:
             inputs = (f"model {name} 0" for name in (*others, "paper"))
             analyses["latents"] = _Analysis(LATENTS, latent_dimensions, (*inputs, *sweeps))
