@@ -55,7 +55,7 @@ def mean_wavenumber(image: Float[ndarray, "y x"], pixel: float) -> float:
 
 
 def peak_wavenumber(image: Float[ndarray, "y x"], pixel: float) -> float:
-    """Return where the structure factor is largest: the mean square of φ_k over rings as wide as the finest k.
+    """Return where the structure factor is largest: mean square of φ_k over rings as wide as the finest k.
 
     0 for an image without any pattern.
     """
