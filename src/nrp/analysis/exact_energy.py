@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from nrp.analysis.pooling import Label, Sums, root, rows, skill
 from nrp.analysis.result import Result
-from nrp.reduction import ReducedModel, by_split, load_frames
+from nrp.reduction import ReducedModel, by_split, load_frames, parted
 from nrp.settings import InvalidSetting
 from nrp.simulation import settings_of
 from nrp.store import Step
@@ -44,8 +44,7 @@ def exact_energy(*inputs: ReducedModel | xr.Dataset) -> Result:
     InvalidSetting
         If frames are averages of a finer grid, so that their energy is not exact.
     """
-    models = [each for each in inputs if isinstance(each, ReducedModel)]
-    datasets = [each for each in inputs if isinstance(each, xr.Dataset)]
+    models, datasets = parted(inputs)
     for data in datasets:
         if (coarsen := settings_of(data).system.coarsen) != 1:
             raise InvalidSetting(f"coarsen = {coarsen}: must be 1, so that frames have an exact energy")

@@ -17,7 +17,7 @@ from nrp.analysis.baselines import Lookup, polynomial_flow
 from nrp.analysis.pooling import Label, Sums, advantages, ratio, root, rows, share, skill
 from nrp.analysis.result import Result, row
 from nrp.analysis.rollouts import Drive, Velocity, follow, readouts
-from nrp.reduction import ReducedModel, by_split, load_frames
+from nrp.reduction import ReducedModel, by_split, load_frames, parted
 from nrp.settings import InvalidSetting
 from nrp.store import Step
 
@@ -93,8 +93,7 @@ def forecast(*inputs: ReducedModel | xr.Dataset, far: bool = True) -> Result:
     InvalidSetting
         If the images are not of the size that the model takes, or no run belongs to a split.
     """
-    models = [each for each in inputs if isinstance(each, ReducedModel)]
-    datasets = [each for each in inputs if isinstance(each, xr.Dataset)]
+    models, datasets = parted(inputs)
     first = models[0]
     _check(first, datasets)
     splits = by_split(datasets, first.settings, first.trained_on)
@@ -140,7 +139,7 @@ class Scene:
         self.split, self.data, self.frames = split, data, load_frames(data)
         self.times = data.time.values
         images = self.frames.images
-        self.still = _mean_square(images.diff(dim=1))
+        self.still, self.motion = _mean_square(images.diff(dim=1)), _mean_square(self.frames.rates)
         self.last = images.shape[1] - 1
         self.deviation = images.flatten(1).std(dim=1).double()
         self.begins = "from_saturation" if "disorder" in data and split != "random_start" else "from_start"
@@ -197,7 +196,7 @@ class View:
             centred = images if model.coordinates.mean is None else images - model.coordinates.mean
             self.beside = self._beside(_mean_square(centred), self.x)
             """The mean square that is lost of each image by projection on the modes of the model."""
-            self.rate_beside = self._beside(_mean_square(rates), self.rate)
+            self.rate_beside = self._beside(scene.motion, self.rate)
 
     def _beside(self, whole: Tensor, within: Tensor) -> Tensor:
         # Modes are orthonormal, so squares add up; of pixels nothing is lost.
@@ -323,7 +322,7 @@ def _add_frames(sums: Sums, view: View, rival: Rival) -> None:
         with torch.no_grad():
             moved = view.model.autoencoder.push_decode(z, velocity)[1]
         apart = (view.rate - moved).square().sum(dim=2)
-        squares["decoded"] = (apart + view.rate_beside, _mean_square(frames.rates))
+        squares["decoded"] = (apart + view.rate_beside, scene.motion)
         off = view.errors(rebuilt, everything, everything)
         _add_errors(sums, off, Label("reconstruction_rmse", split, rival.name), frames=False)
         below = (off[:, :-1] > scene.still).double().numpy()
@@ -445,8 +444,7 @@ def sweep_curves(*inputs: ReducedModel | xr.Dataset, alphas: tuple[float, ...]) 
     *inputs
         Members of an arm, and films with one run of each of these anisotropies.
     """
-    models = [each for each in inputs if isinstance(each, ReducedModel)]
-    films = next(each for each in inputs if isinstance(each, xr.Dataset))
+    models, (films, *_) = parted(inputs)
     chosen = films.isel(run=[int(np.flatnonzero(films.anisotropy.values == alpha)[0]) for alpha in alphas])
     data = load_frames(chosen)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nrp.analysis.pooling import Label, Sums, root, rows, share
 from nrp.analysis.result import Result, mean_row
-from nrp.reduction import ReducedModel, by_split, load_frames
+from nrp.reduction import ReducedModel, by_split, load_frames, parted
 from nrp.store import Step
 
 GRADIENT_FLOW = Step("gradient_flow", 1)
@@ -40,8 +40,7 @@ def gradient_flow(*inputs: ReducedModel | xr.Dataset) -> Result:
     *inputs
         Members of an arm, then, if wanted, free fields trained on the same runs, and datasets of films.
     """
-    models = [each for each in inputs if isinstance(each, ReducedModel)]
-    datasets = [each for each in inputs if isinstance(each, xr.Dataset)]
+    models, datasets = parted(inputs)
     members = [model for model in models if model.settings.potential != "none"]
     fields = [model for model in models if model.settings.potential == "none"]
     first = members[0]

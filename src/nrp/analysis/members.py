@@ -11,7 +11,7 @@ from nrp.analysis.forecast import forecast, sweep_curves
 from nrp.analysis.gradient_flow import gradient_flow
 from nrp.analysis.onset import onset_curve
 from nrp.analysis.result import COLUMNS, Result, mean_row, row
-from nrp.reduction import ReducedModel, by_split, load_frames
+from nrp.reduction import ReducedModel, by_split, load_frames, parted
 from nrp.store import Step
 
 MEMBERS = Step("members", 2)
@@ -40,8 +40,7 @@ def members(*inputs: ReducedModel | xr.Dataset, alphas: tuple[float, ...]) -> Re
     alphas
         The runs of the curves.
     """
-    models = [each for each in inputs if isinstance(each, ReducedModel)]
-    datasets = [each for each in inputs if isinstance(each, xr.Dataset)]
+    models, datasets = parted(inputs)
     arm = [each for each in models if each.settings.label == models[0].settings.label]
     fields = [each for each in models if each.settings.potential == "none"]
     films = datasets[0].sortby("anisotropy")
@@ -95,8 +94,7 @@ def latent_dimensions(*inputs: ReducedModel | xr.Dataset) -> Result:
 
     Rows: ``reconstruction_rmse`` and ``rate_error`` per split, with the case ``32 numbers``.
     """
-    models = [each for each in inputs if isinstance(each, ReducedModel)]
-    datasets = [each for each in inputs if isinstance(each, xr.Dataset)]
+    models, datasets = parted(inputs)
     rows = []
     for model in models:
         table = forecast(model, *datasets, far=False).table

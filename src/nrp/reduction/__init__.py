@@ -1,6 +1,6 @@
 """From films to reduced potentials: networks, loss and training."""
 
-from nrp.reduction.data import FrameData, load_frames
+from nrp.reduction.data import FrameData, load_frames, parted
 from nrp.reduction.model import ReducedModel, load_model
 from nrp.reduction.splits import by_split, coverage
 from nrp.reduction.training import TRAIN, train, train_members
@@ -13,6 +13,7 @@ __all__ = [
     "coverage",
     "load_frames",
     "load_model",
+    "parted",
     "train",
     "train_members",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
+from nrp.reduction.model import ReducedModel
 from nrp.settings import InvalidSetting
 
 FIELDS = ("magnetization", "intensity")
@@ -85,3 +87,9 @@ def load_frames(dataset: xr.Dataset, runs: np.ndarray | None = None) -> FrameDat
 
 def _tensor(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def parted(inputs: Sequence[ReducedModel | xr.Dataset]) -> tuple[list[ReducedModel], list[xr.Dataset]]:
+    """Return the models and the datasets among the inputs of a step, each in their order."""
+    models = [each for each in inputs if isinstance(each, ReducedModel)]
+    return models, [each for each in inputs if isinstance(each, xr.Dataset)]
