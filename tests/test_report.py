@@ -28,6 +28,7 @@ from nrp.store import Store
         (1.7e-5, "1.70 × 10⁻⁵"),
         (99.96, "100"),
         (0.9996, "1.00"),
+        (-2e-15, "0"),
     ],
 )
 def test_three_digits(value, text):
@@ -44,6 +45,12 @@ def test_table_has_a_line_per_index_and_intervals():
     assert frame.index.tolist() == ["trained", "new disorder"]
     assert frame.loc["trained", "pod"] == "0.250 [0.200, 0.300]"
     assert frame.loc["new disorder", "pod"] == "–"
+
+
+def test_intervals_of_a_wide_table_stand_below_the_values():
+    rows = [row("rmse", 0.25, split="trained", arm=name, low=0.2, high=0.3) for name in "abcd"]
+    frame = table(Result.of(rows).table, index="split", columns="arm", caption="x").data
+    assert frame.loc["trained", "d"] == "0.250\n[0.200, 0.300]"
 
 
 def test_only_the_named_metrics_of_an_arm_are_glued(monkeypatch):

@@ -10,6 +10,10 @@ from myst_nb import glue
 from nrp.analysis import Result
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_ROUNDING = 1e-12
+"""What is smaller is what is left of a 0 computed in double precision."""
+_NARROW = 3
+"""So many columns with intervals fit on one line each."""
 _KEY = ("metric", "case", "arm", "split", "anisotropy")
 
 
@@ -17,7 +21,7 @@ def number(value: float | None) -> str:
     """Return a number as it is printed: three significant digits, a dash for none."""
     if value is None or math.isnan(value):
         return "–"
-    value = float(f"{value:.2e}")
+    value = 0.0 if abs(value) < _ROUNDING else float(f"{value:.2e}")
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
         mantissa, exponent = f"{value:.2e}".split("e")
         return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
@@ -64,17 +68,19 @@ def glue_words(**words: str) -> None:
         glue(name, word, display=False)
 
 
-def _with_interval(entry: dict) -> str:
-    interval = "" if entry["low"] is None else f" [{number(entry['low'])}, {number(entry['high'])}]"
-    return number(entry["value"]) + interval
+def _with_interval(entry: dict, between: str = " ") -> str:
+    if entry["low"] is None:
+        return number(entry["value"])
+    return f"{number(entry['value'])}{between}[{number(entry['low'])}, {number(entry['high'])}]"
 
 
 def table(rows: pd.DataFrame, *, index: str, columns: str, caption: str):
     """Return a table of values: one line per value of `index`, one column per value of `columns`.
 
-    Where the rows carry an interval it stands behind the value.
+    Where the rows carry an interval it stands behind the value, in a wide table below it.
     """
-    text = [_with_interval(entry) for entry in rows.to_dict("records")]
+    between = " " if rows[columns].nunique() <= _NARROW else "\n"
+    text = [_with_interval(entry, between) for entry in rows.to_dict("records")]
     names = rows.fillna({index: "all", columns: "all"})
     wide = names.assign(text=text).pivot(index=index, columns=columns, values="text")
     order = [list(dict.fromkeys(names[axis])) for axis in (index, columns)]
