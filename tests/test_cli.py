@@ -61,7 +61,10 @@ def test_an_anisotropy_beside_the_only_one_trained_gives_a_warning(tmp_path, cap
     assert main(["train", "--data", str(film), *arguments]) == 0
     capsys.readouterr()
     assert main(["evaluate", "--model", str(model), "--data", str(other)]) == 0
-    assert "anisotropy = [3.0]: lies outside 1 to 1, where the model was trained" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "anisotropy = [3.0]: lies outside 1 to 1, where the model was trained" in printed.err
+    labels = [line.rsplit(maxsplit=1)[0] for line in printed.out.splitlines()]
+    assert len(set(labels)) == len(labels)
 
 
 def test_runs_go_on_under_their_field_or_from_where_it_has_come_to(tmp_path, capsys):

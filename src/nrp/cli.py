@@ -335,6 +335,8 @@ def _print_rows(rows: list[dict], *, as_json: bool) -> None:
         place = [
             f"{entry[name]}" for name in ("case", "arm", "split", "anisotropy") if entry[name] is not None
         ]
+        if entry["lead_time"] is not None:
+            place.append(f"{entry['lead_time']:g} frames" if entry["lead_time"] > 1 else "1 frame")
         value = "–" if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{entry['metric']:<28} {' '.join(place):<44} {value}")
 
