@@ -5,7 +5,8 @@ import pytest
 
 from nrp.settings import FilmSettings
 from nrp.systems import Film, draw_disorder
-from nrp.systems.film import dispersion, wavenumbers
+from nrp.systems.film import dispersion
+from nrp.systems.plane import wavenumbers
 
 SETTINGS = FilmSettings(box=(16, 8), dx=0.5)
 READINGS = {"quarter": (1, 0.075), "unit_mean": (1, 0.3), "zero_mean": (0, 0.3), "none": (1, 0)}

@@ -19,7 +19,8 @@ from nrp.settings import CampaignSettings, FilmSettings, InvalidSetting, ModelSe
 from nrp.simulation import open_dataset, simulate
 from nrp.simulation.external_field import ExternalField
 from nrp.store import Store
-from nrp.systems.film import dispersion, wavenumbers
+from nrp.systems.film import dispersion
+from nrp.systems.plane import wavenumbers
 
 FILM = FilmSettings(box=16, dx=1.0, coarsen=1)
 CAMPAIGN = CampaignSettings(

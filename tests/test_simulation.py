@@ -31,7 +31,7 @@ from nrp.simulation import calibration as calibration_module
 from nrp.simulation.calibration import SAFETY, calibration, time_step
 from nrp.simulation.run import NotFinite
 from nrp.store import Store, content_key
-from nrp.systems.film import block_average
+from nrp.systems.plane import block_average
 
 SMALL = FilmSettings(box=16, dx=0.5, coarsen=2)
 CAMPAIGN = CampaignSettings(

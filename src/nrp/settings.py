@@ -7,7 +7,9 @@ is one line: the setting, its value, what is allowed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
+from itertools import product
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
@@ -60,7 +62,7 @@ def _one_line(error: pydantic.ValidationError) -> str:
         return message
     # Tags of a union ("film") and positions in a tuple are not names that a user typed.
     names = [str(part) for part in first["loc"] if isinstance(part, str)]
-    names = [name for name in names if name not in ("film", "bead")] or ["settings"]
+    names = [name for name in names if name not in ("film", "swift_hohenberg", "bead")] or ["settings"]
     if first["type"] == "value_error":
         return f"{names[-1]}: {message}"
     if first["type"] == "extra_forbidden":
@@ -69,28 +71,17 @@ def _one_line(error: pydantic.ValidationError) -> str:
     return f"{names[-1]} = {first['input']!r}: {message}".replace("\n", " ")
 
 
-class FilmSettings(Settings):
-    """The magnetic film: constants of the energy, its disorder, and the periodic box it fills.
+class PlaneSettings(Settings):
+    """The periodic box that a field fills, its grid, and how a run begins.
 
-    Lengths are in the units of the equation, in which the fastest-growing pattern has
-    wavenumber 1.  Defaults are the paper's where it gives them.
+    Lengths are in the units of the equation, in which the fastest-growing pattern has wavenumber 1.
     """
 
-    system: Literal["film"] = "film"
     box: Pair = (64.0, 64.0)
     """Sides (y, x) of the periodic box; one number means a square."""
     dx: Positive = 0.5
     coarsen: Count = 2
     """Stored frames are averages over blocks of ``coarsen × coarsen`` grid points."""
-    stiffness: Positive = 2.0
-    """β, the exchange between neighbouring spins."""
-    dipolar: NonNegative = 2 / math.pi
-    """γ, the strength of the dipolar interaction."""
-    cutoff: Positive = math.pi / 2
-    """d, the short-distance cut-off of the dipolar kernel."""
-    disorder: Literal["quarter", "unit_mean", "zero_mean", "none"] = "quarter"
-    """Reading of λ(r): ``1 + μ/4``, ``1 + μ``, ``μ`` or ``1``, with ``μ ~ N(0, strength²)``."""
-    disorder_strength: NonNegative = 0.3
     start: Literal["equilibrium", "uniform", "random"] = "equilibrium"
     """The state a run begins with: saturated in the first field, ``start_level`` everywhere, or drawn
     for each grid point between plus and minus ``start_level``."""
@@ -115,6 +106,29 @@ class FilmSettings(Settings):
                 raise ValueError(f"dx = {self.dx}: must divide box = {side} into at least 4 whole points")
             if points % self.coarsen:
                 raise ValueError(f"coarsen = {self.coarsen}: must divide the {points} points of a side")
+        return self
+
+
+class FilmSettings(PlaneSettings):
+    """The magnetic film: constants of the energy and its disorder.
+
+    Defaults are the paper's where it gives them.
+    """
+
+    system: Literal["film"] = "film"
+    stiffness: Positive = 2.0
+    """β, the exchange between neighbouring spins."""
+    dipolar: NonNegative = 2 / math.pi
+    """γ, the strength of the dipolar interaction."""
+    cutoff: Positive = math.pi / 2
+    """d, the short-distance cut-off of the dipolar kernel."""
+    disorder: Literal["quarter", "unit_mean", "zero_mean", "none"] = "quarter"
+    """Reading of λ(r): ``1 + μ/4``, ``1 + μ``, ``μ`` or ``1``, with ``μ ~ N(0, strength²)``."""
+    disorder_strength: NonNegative = 0.3
+
+    @model_validator(mode="after")
+    def _cells_fit(self) -> Self:
+        for side in self.box:
             if self.disorder != "none" and not math.isclose(side, round(side)):
                 raise ValueError(f"box = {side}: must be a whole number, for disorder is drawn on unit cells")
         if self.disorder != "none" and not math.isclose(1 / self.dx, round(1 / self.dx)):
@@ -122,11 +136,33 @@ class FilmSettings(Settings):
         return self
 
 
+class SwiftHohenbergSettings(PlaneSettings):
+    """The Swift–Hohenberg equation with a quadratic term, whose strength stands in the place of α."""
+
+    system: Literal["swift_hohenberg"] = "swift_hohenberg"
+    drive: float = 0.2
+    """r, by which the uniform state φ = 0 is unstable at h = 0."""
+
+
+class Tilt(Settings):
+    """How the landscape of a bead leans to the right, over the anisotropy.
+
+    ``s(α) = level + trend (α − place) + change S(α − place)``, with S from −½ to ½: a jump, or for a `width`
+    above 0 the smooth ``tanh((α − place)/width)/2``.
+    """
+
+    level: float = 0.0
+    trend: float = 0.0
+    change: float = 0.0
+    place: float = 2.5
+    width: NonNegative = 0.0
+
+
 class BeadSettings(Settings):
     """A bead in a two-dimensional double well, filmed on ``pixels × pixels`` images.
 
-    ``U(x, y) = α (x² − 1)²/4 + k y²/2 − h x``.  Starting points are drawn uniformly from the
-    square of half-width ``start``.
+    ``U(x, y) = w (x² − 1)²/4 + k y²/2 − (h + s(α)) x``, and w is α if no `well` is given.  Starting points
+    are drawn uniformly from the square of half-width ``start`` about ``centre``.
     """
 
     system: Literal["bead"] = "bead"
@@ -138,9 +174,17 @@ class BeadSettings(Settings):
     transverse: Positive = 1.0
     """k, the stiffness across the double well."""
     start: Positive = 1.5
+    centre: tuple[float, float] = (0.0, 0.0)
+    """(x, y) of the middle of that square."""
+    well: Positive | None = None
+    """w, the strength of the double well."""
+    tilt: Tilt = Tilt()
+    """s, by which the landscape leans without a field."""
 
 
-SystemSettings = Annotated[FilmSettings | BeadSettings, Field(discriminator="system")]
+SystemSettings = Annotated[
+    FilmSettings | SwiftHohenbergSettings | BeadSettings, Field(discriminator="system")
+]
 
 
 class CampaignSettings(Settings):
@@ -309,6 +353,31 @@ class ModelSettings(Settings):
         return self
 
 
+SMOOTH = "smooth"
+"""With this word the kinds of controls without a jump begin."""
+
+
+class ControlSettings(Settings):
+    """A control of the test for jumps: what is filmed, and how a potential is learned from it."""
+
+    campaign: CampaignSettings
+    """One run per anisotropy."""
+    model: ModelSettings
+    settled: Positive | None = None
+    """When a field is looked at again, to count the domains of its final state."""
+
+    @property
+    def label(self) -> str:
+        """Its kind: by how much, and how steeply, the system changes."""
+        system = self.campaign.system
+        if system.system != "bead":
+            return "first order"
+        tilt = system.tilt
+        if not tilt.change:
+            return f"{SMOOTH}, no change"
+        return f"{SMOOTH}, width {tilt.width:g}" if tilt.width else f"jump {tilt.change:g}"
+
+
 class Profile(Settings):
     """Everything that a reader may change at once: how much is simulated and trained."""
 
@@ -339,6 +408,10 @@ class Profile(Settings):
     models: dict[str, ModelSettings]
     """By name: an arm of the film or a baseline of it, ``bead``, or the arm `paper` with another latent
     dimension."""
+    controls: tuple[ControlSettings, ...]
+    """Controls of the test for jumps."""
+    variants: dict[str, CampaignSettings]
+    """The film in other boxes, on other grids, and with other readings of its disorder; by name."""
     members: Count = 1
     """How many of each arm and baseline are trained."""
     figure_anisotropy: tuple[Positive, Positive]
@@ -375,7 +448,13 @@ def profile(name: str) -> Profile:
             others["free_field_paper"] = paper.replace(potential="none")
             held = Runs(anisotropy=(1.75, 3.25), sweep_rate=(0.014,))
             others["fine"] = identified.replace(held=held, validation=Runs())
-            return book.replace(name="paper", samples=samples, members=5, models=book.models | others)
+            variants = {
+                name: variant.replace(anisotropy=_steps(1, 4, 0.25), sample=tuple(range(5)))
+                for name, variant in book.variants.items()
+            }
+            controls = (*_beads(_TILTS, range(30)), *(_hexagons(seed) for seed in range(20)))
+            changed = {"samples": samples, "models": book.models | others, "variants": variants}
+            return book.replace(name="paper", members=5, controls=controls, **changed)
         case _:
             raise InvalidSetting(f"profile = {name!r}: must be one of mini, book, paper")
 
@@ -386,6 +465,76 @@ def _with_field(films: CampaignSettings, *table: tuple[float, float]) -> Campaig
 
 def _from_noise(films: CampaignSettings, duration: float) -> CampaignSettings:
     return _with_field(films, (0, 0), (duration, 0)).replace(system=films.system.replace(start="random"))
+
+
+_TILT = Tilt(level=1.0, trend=0.1)
+_TILTS = (
+    _TILT,
+    *(_TILT.replace(change=0.5, width=width) for width in (0.4, 0.2, 0.1)),
+    *(_TILT.replace(change=change) for change in (0.02, 0.05, 0.1, 0.2, 0.5)),
+)
+"""Landscapes of the beads: without a change, with smooth changes of several widths, and with jumps."""
+
+
+def _beads(tilts: Sequence[Tilt], seeds: Sequence[int]) -> tuple[ControlSettings, ...]:
+    """Return beads that slide to the right past the middle, with a tilt that changes at some place."""
+    controls = []
+    for tilt, seed in product(tilts, seeds):
+        # Places spread evenly (by the golden ratio), on no point of the grid of anisotropies.
+        place = round(1.75 + 1.5 * (0.5 + 0.618034 * seed) % 1.5, 2) + 0.003
+        system = BeadSettings(
+            pixels=16, well=0.5, tilt=tilt.replace(place=place), start=0.2, centre=(-1.2, 0.0)
+        )
+        campaign = CampaignSettings(
+            system=system,
+            anisotropy=_steps(1, 4, 0.1),
+            sample=(seed,),
+            field_init=0.0,
+            duration=3.0,
+            frames=21,
+        )
+        model = ModelSettings(latent=2, width=64, batch=100, epochs=150, member=seed)
+        controls.append(ControlSettings(campaign=campaign, model=model))
+    return tuple(controls)
+
+
+def _hexagons(seed: int) -> ControlSettings:
+    """Return a Swift–Hohenberg field that grows from noise, of stripes or of hexagons."""
+    system = SwiftHohenbergSettings(box=32, start="uniform", start_level=0.3, noise=0.01)
+    campaign = CampaignSettings(
+        system=system,
+        anisotropy=_steps(0.1, 1, 0.03),
+        sample=(seed,),
+        sweep_rate=(0.0,),
+        field_init=0.0,
+        duration=30.0,
+        frames=61,
+        time_step=0.1,
+    )
+    model = ModelSettings(latent=8, width=64, batch=200, epochs=150, member=seed)
+    return ControlSettings(campaign=campaign, model=model, settled=1500.0)
+
+
+def _smaller(control: ControlSettings, step: float, **changes: Any) -> ControlSettings:
+    """Return a control with fewer anisotropies, frames and epochs."""
+    first, *_, last = control.campaign.anisotropy
+    campaign = control.campaign.replace(anisotropy=_steps(first, last, step), frames=11)
+    return control.replace(campaign=campaign, model=control.model.replace(epochs=20), **changes)
+
+
+def _variants(films: CampaignSettings) -> dict[str, CampaignSettings]:
+    """Return the films whose final states and onsets are compared with those of the paper's film."""
+    changes = {
+        "box 64, dx = 0.5": {},
+        "box 32": {"box": (32.0, 32.0)},
+        "box 128": {"box": (128.0, 128.0)},
+        "dx = 1": {"dx": 1.0, "coarsen": 1},
+        "dx = 0.25": {"dx": 0.25, "coarsen": 4},
+        "unit_mean": {"disorder": "unit_mean"},
+        "zero_mean": {"disorder": "zero_mean"},
+    }
+    films = films.replace(anisotropy=_steps(1, 4, 0.5), sample=(0, 1), frames=2)
+    return {name: films.replace(system=films.system.replace(**change)) for name, change in changes.items()}
 
 
 def _with_baselines(paper: ModelSettings, identified: ModelSettings) -> dict[str, ModelSettings]:
@@ -441,6 +590,11 @@ def _book() -> Profile:
             ),
             "bead": ModelSettings(latent=2, epochs=800, held=Runs(sample=tuple(range(40, 60)))),
         },
+        controls=(
+            *_beads((_TILT, _TILTS[2], _TILT.replace(change=0.1), _TILT.replace(change=0.5)), range(2)),
+            _hexagons(0),
+        ),
+        variants=_variants(films),
         figure_anisotropy=(1.5, 3.5),
         solver_box=32.0,
         solver_samples=5,
@@ -484,6 +638,17 @@ def _mini() -> Profile:
             "bead": ModelSettings(
                 epochs=600, held=Runs(sample=tuple(range(14, 20))), **small | {"latent": 2}
             ),
+        },
+        controls=(
+            *(_smaller(control, 0.25) for control in _beads((_TILT, _TILT.replace(change=0.5)), (0,))),
+            _smaller(_hexagons(0), 0.075, settled=300.0),
+        ),
+        variants={
+            name: variant.replace(
+                system=variant.system.replace(box=tuple(side / 4 for side in variant.system.box)),
+                sweep_rate=(0.02,),
+            )
+            for name, variant in _variants(films.replace(system=FilmSettings())).items()
         },
         figure_anisotropy=(2.0, 4.0),
         solver_box=8.0,

@@ -1,130 +1,220 @@
-"""Is a curve continuous?  A test that can say no, and the smallest jump that it would have seen."""
+r"""Is a curve continuous?  Three descriptions weighed against each other, by a test that can say no.
+
+A curve is taken at values of α that lie some step apart.  It is described as
+
+- *smooth*: a polynomial, to which a steep but smooth change ``tanh((α − c)/w)`` may be added, with w at least
+  one step;
+- *kinked*: a polynomial, and ``|α − c|``;
+- *jumping*: a polynomial, and a step at c.
+
+Degree, place and width of each are those with the smallest leave-one-out error.  So what is called a jump
+is a change that takes place within less than a step of α: no curve can tell more.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from ruptures import Dynp
 
-_DEGREES = range(1, 7)
+LEVEL = 0.01
+"""A p value below this is an alarm."""
+POWER = 0.8
+"""The share of curves in which a detectable jump is found."""
+_DEGREES = range(1, 6)
 _MARGIN = 3
-"""Points that must lie on either side of a jump."""
+"""Points that must lie on either side of a change."""
+_WIDTHS = (1.0, 1.5, 2.5, 4.0, 7.0)
+"""Of the steep change, in steps of α."""
+FEWEST = 2 * _MARGIN + len(_DEGREES) + 2
 
 
 @dataclass(frozen=True)
-class JumpTest:
-    """A smooth curve (polynomial) weighed against the same curve with one jump."""
+class Continuity:
+    """What `weigh` finds.  Sizes are in the units of the curve."""
 
-    position: float
-    """Where the best jump lies."""
-    jump: float
-    """Its size, in units of the curve's range."""
+    likelihood: dict[str, float]
+    """Leave-one-out log-likelihood of each description, over that of the best one: at most 0."""
     p_value: float
-    """Share of smooth curves with the same noise in which as good a jump is found by chance."""
-    degree: int
-    """Of the smooth curve, by leave-one-out error."""
+    """Share of continuous curves with the same noise in which a jump describes as much more as here."""
+    jump: float
+    """Its estimate, with sign."""
+    jump_interval: tuple[float, float]
+    """Where 95 % of the estimates lie for curves that have this jump and this noise."""
+    position: float
+    """Where the jump would be."""
+    breakpoint: float
+    """Where two straight lines fit best, by `ruptures`."""
     noise: float
-    """Standard deviation about the smooth curve, in units of the curve's range."""
+    """Standard deviation about the best continuous description (for a point of median error)."""
     detectable: float
-    """Smallest jump, in units of the range, found in at least 80 % of curves that have it; nan if none is.
+    """Smallest jump for which an alarm is raised in 80 % of curves; nan if twice the range is not enough."""
 
-    The jumps lie at random places, and the degree is kept.
-    """
+    @property
+    def alarm(self) -> bool:
+        """Whether the curve is said to jump."""
+        return self.p_value < LEVEL
 
 
-def jump_test(
-    x: Float[ndarray, " n"], y: Float[ndarray, " n"], *, seed: int = 0, draws: int = 500
-) -> JumpTest:
-    """Test whether a curve jumps.
+class _Shapes(NamedTuple):
+    """All shapes of one description."""
 
-    The smooth description is a polynomial whose degree minimises the leave-one-out error; the other adds a
-    step at the place that fits best.  The statistic is the gain in the sum of squares over the remainder; its
-    distribution without a jump comes from `draws` smooth curves with the same noise (parametric bootstrap),
-    and so do the detection rates of jumps put in on purpose.
+    residual: Float[ndarray, "shape point point"]
+    """What a curve leaves over, as a matrix."""
+    left_out: Float[ndarray, "shape point point"]
+    """The same, each point predicted from the others."""
+    size: Float[ndarray, "shape point"]
+    """The size of the jump or change as a sum over the points."""
+    place: Float[ndarray, " shape"]
+    free: Float[ndarray, " shape"]
+    """Number of fitted numbers."""
+
+
+def weigh(
+    x: Float[ndarray, " n"],
+    y: Float[ndarray, " n"],
+    *,
+    error: Float[ndarray, " n"] | None = None,
+    draws: int = 500,
+    power: bool = True,
+    seed: int = 0,
+) -> Continuity:
+    """Weigh the three descriptions of a curve.
+
+    The statistic is by how much the leave-one-out log-likelihood of the jumping description exceeds those of
+    the others.  Its distribution without a jump comes from `draws` curves with the best continuous
+    description and the same noise (parametric bootstrap), in which everything is chosen again.
 
     Parameters
     ----------
     x, y
-        The curve, in order of x; at least 12 points.
+        The curve, in order of x, evenly spaced.
+    error
+        Standard errors of y, of which only the ratios count; by default all are the same.
+    draws
+        Curves drawn.
+    power
+        Whether the smallest detectable jump is looked for, with jumps at random places.
+    seed
+        Of the draws.
 
     Raises
     ------
     ValueError
-        If there are too few points.
+        If there are too few points, or they are not evenly spaced.
     """
-    if len(x) < 2 * _MARGIN + len(_DEGREES):
-        raise ValueError(f"{len(x)} points: a jump test needs at least {2 * _MARGIN + len(_DEGREES)}")
-    span = float(np.ptp(y)) or 1.0
-    y = (y - y.mean()) / span
-    degree = min(_DEGREES, key=lambda d: _leave_one_out(x, y, d))
-    basis = _orthonormal(x, degree)
-    steps, places = _steps(x, basis)
-    smooth = basis @ (basis.T @ y)
-    noise = float(np.sqrt(np.sum((y - smooth) ** 2) / (len(x) - degree - 1)))
-    statistic, best = _gain(y[None], basis, steps)
-    random = np.random.default_rng(seed)
+    if len(x) < FEWEST:
+        raise ValueError(f"{len(x)} points: must be at least {FEWEST}")
+    if not np.allclose(np.diff(x), np.diff(x)[0]):
+        raise ValueError("x: must be evenly spaced")
+    error = np.ones_like(x) if error is None else error / np.median(error)
+    shapes = _shapes(tuple(x.tolist()), tuple(error.tolist()))
+    curve, random = y / error, np.random.default_rng(seed)
+    likelihood, best = _likelihoods(curve[None], shapes)
+    statistic = _statistic(likelihood)[0]
+    continuous = max(("smooth", "kinked"), key=lambda name: likelihood[name][0])
+    fit, noise = _fit(curve, shapes[continuous], best[continuous][0])
+    jumping = shapes["jumping"]
+    place = best["jumping"][0]
 
-    def draw(extra: ndarray | float = 0.0) -> ndarray:
-        curves = smooth + extra + noise * random.normal(size=(draws, len(x)))
-        return _gain(curves, basis, steps)[0]
+    def draw(mean: ndarray) -> ndarray:
+        return mean + noise * random.normal(size=(draws, len(x)))
 
-    null = draw()
-    limit = np.quantile(null, 0.95)
-    jumps = np.stack([_raw_step(x, place) for place in random.choice(places, draws)])
-    sizes = np.geomspace(1e-3, 2.0, 34)
-    seen = [np.mean(draw(size * jumps) > limit) >= 0.8 for size in sizes]
-    column = steps[:, best[0]]
-    return JumpTest(
-        position=float(places[best[0]]),
-        jump=float(column @ y / (column @ _raw_step(x, places[best[0]]))),
-        p_value=float((1 + np.sum(null >= statistic[0])) / (1 + draws)),
-        degree=degree,
+    null = _statistic(_likelihoods(draw(fit), shapes)[0])
+    with_jump, with_noise = _fit(curve, jumping, place)
+    again = with_jump + with_noise * random.normal(size=(draws, len(x)))
+    chosen = _likelihoods(again, {"jumping": jumping})[1]["jumping"]
+    estimates = np.einsum("mn,mn->m", jumping.size[chosen], again)
+    best_of_all = max(values[0] for values in likelihood.values())
+    detectable = np.nan
+    if power:
+        limit = np.quantile(null, 1 - LEVEL)
+        steps = np.sign(x - random.choice(np.unique(jumping.place), draws)[:, None]) / 2 / error
+
+        def seen(size: float) -> float:
+            return float(np.mean(_statistic(_likelihoods(draw(fit + size * steps), shapes)[0]) > limit))
+
+        detectable = _smallest(seen, 2 * float(np.ptp(y)))
+    lines = Dynp(model="linear", min_size=_MARGIN, jump=1)
+    split = lines.fit(np.column_stack([curve, 1 / error, x / error])).predict(n_bkps=1)[0]
+    return Continuity(
+        likelihood={name: float(values[0] - best_of_all) for name, values in likelihood.items()},
+        p_value=float((1 + np.sum(null >= statistic)) / (1 + draws)),
+        jump=float(jumping.size[place] @ curve),
+        jump_interval=tuple(np.quantile(estimates, [0.025, 0.975]).tolist()),
+        position=float(jumping.place[place]),
+        breakpoint=float(x[split - 1 : split + 1].mean()),
         noise=noise,
-        detectable=float(sizes[np.argmax(seen)]) if any(seen) else np.nan,
+        detectable=detectable,
     )
 
 
-def _orthonormal(x: ndarray, degree: int) -> ndarray:
+@lru_cache(maxsize=8)
+def _shapes(x: tuple[float, ...], error: tuple[float, ...]) -> dict[str, _Shapes]:
+    """Return the shapes of each description, which depend on the curve's x and relative errors alone."""
+    at, weight = np.array(x), 1 / np.array(error)
+    middles = (at[1:] + at[:-1]) / 2
+    between = middles[_MARGIN - 1 : -(_MARGIN - 1)]
+    anywhere = np.sort(np.concatenate([at[_MARGIN - 1 : 1 - _MARGIN], between]))
+    widths = np.array(_WIDTHS) * (at[1] - at[0])
+    added = {
+        "smooth": [(np.nan, 0, None)] + [(c, 3, np.tanh((at - c) / w) / 2) for w in widths for c in anywhere],
+        "kinked": [(c, 2, np.abs(at - c)) for c in anywhere],
+        "jumping": [(c, 2, np.sign(at - c) / 2) for c in between],
+    }
+    return {name: _described(at, weight, changes) for name, changes in added.items()}
+
+
+def _described(x: ndarray, weight: ndarray, changes: list[tuple]) -> _Shapes:
     scaled = 2 * (x - x.min()) / np.ptp(x) - 1
-    return np.linalg.qr(np.vander(scaled, degree + 1))[0]
+    parts = []
+    for place, free, change in changes:
+        for degree in _DEGREES:
+            columns = np.vander(scaled, degree + 1)
+            if change is not None:
+                columns = np.column_stack([columns, change])
+            columns = columns * weight[:, None]
+            inverse = np.linalg.pinv(columns)
+            residual = np.eye(len(x)) - columns @ inverse
+            left_out = residual / np.maximum(np.diag(residual), 1e-6)[:, None]
+            parts.append((residual, left_out, inverse[-1], place, degree + 1 + free))
+    return _Shapes(*map(np.array, zip(*parts, strict=True)))
 
 
-def _leave_one_out(x: ndarray, y: ndarray, degree: int) -> float:
-    basis = _orthonormal(x, degree)
-    leverage = np.sum(basis**2, axis=1)
-    return float(np.mean(((y - basis @ (basis.T @ y)) / (1 - leverage)) ** 2))
+def _likelihoods(
+    curves: Float[ndarray, "curve point"], shapes: dict[str, _Shapes]
+) -> tuple[dict[str, ndarray], dict[str, ndarray]]:
+    """Return the leave-one-out log-likelihood of each description for each curve, and the best shape."""
+    likelihood, best = {}, {}
+    for name, each in shapes.items():
+        errors = each.left_out @ curves.T
+        square = np.einsum("spc,spc->sc", errors, errors) / curves.shape[1]
+        best[name] = square.argmin(axis=0)
+        likelihood[name] = -curves.shape[1] / 2 * np.log(square.min(axis=0) + np.finfo(float).tiny)
+    return likelihood, best
 
 
-def _raw_step(x: ndarray, place: float) -> ndarray:
-    return np.where(x > place, 0.5, -0.5)
+def _statistic(likelihood: dict[str, ndarray]) -> ndarray:
+    return likelihood["jumping"] - np.maximum(likelihood["smooth"], likelihood["kinked"])
 
 
-def _steps(x: ndarray, basis: ndarray) -> tuple[ndarray, ndarray]:
-    """Return for each possible place the step made orthogonal to the smooth curves, of length 1."""
-    places = (x[_MARGIN - 1 : -_MARGIN] + x[_MARGIN : len(x) - _MARGIN + 1]) / 2
-    raw = np.stack([_raw_step(x, place) for place in places], axis=1)
-    rest = raw - basis @ (basis.T @ raw)
-    return rest / np.linalg.norm(rest, axis=0), places
+def _fit(curve: ndarray, shapes: _Shapes, shape: int) -> tuple[ndarray, float]:
+    """Return a description of a curve, and the standard deviation about it."""
+    rest = shapes.residual[shape] @ curve
+    return curve - rest, float(np.sqrt(rest @ rest / (len(curve) - shapes.free[shape])))
 
 
-def _gain(curves: ndarray, basis: ndarray, steps: ndarray) -> tuple[ndarray, ndarray]:
-    """Return the best F-like statistic of each curve, and at which place."""
-    rest = curves - curves @ basis @ basis.T
-    explained = (rest @ steps) ** 2
-    best = explained.argmax(axis=1)
-    gain = explained.max(axis=1)
-    return gain / (np.sum(rest**2, axis=1) - gain + 1e-300), best
-
-
-def control_curves(x: Float[ndarray, " n"], width: float, noise: float, count: int) -> ndarray:
-    """Return noisy smooth steps ``tanh((x − c)/width)/2`` at random places c; true jumps for width 0.
-
-    Shape (count, n); the range of each without noise is 1.
-    """
-    random = np.random.default_rng([count, round(1e3 * width), round(1e3 * noise)])
-    centres = random.uniform(np.quantile(x, 0.25), np.quantile(x, 0.75), size=(count, 1))
-    distance = x - centres
-    shape = np.sign(distance) if width == 0 else np.tanh(distance / width)
-    return shape / 2 + noise * random.normal(size=shape.shape)
+def _smallest(seen, largest: float) -> float:
+    """Return by bisection of its logarithm the smallest size that is seen often enough."""
+    if seen(largest) < POWER:
+        return np.nan
+    low, high = 1e-4 * largest, largest
+    for _ in range(9):
+        middle = np.sqrt(low * high)
+        low, high = (low, middle) if seen(middle) >= POWER else (middle, high)
+    return float(high)

@@ -9,8 +9,8 @@ import xarray as xr
 from nrp.analysis.diagnostics import States, diagnostics
 from nrp.analysis.forecast import forecast, sweep_curves
 from nrp.analysis.gradient_flow import gradient_flow
-from nrp.analysis.onset import onset_curve
 from nrp.analysis.result import COLUMNS, Result, mean_row, row
+from nrp.analysis.transition import onset_curve
 from nrp.reduction import ReducedModel, by_split, load_frames, parted
 from nrp.store import Step
 

@@ -14,20 +14,24 @@ import xarray as xr
 
 from nrp.analysis import Result
 from nrp.analysis.baselines import POD, pod_reconstruction
+from nrp.analysis.controls import CONTROL, POWER, power, run_controls
 from nrp.analysis.demonstrations import CLOCK, DEMONSTRATION, clock, demonstrations
 from nrp.analysis.diagnostics import DIAGNOSTICS, DIMENSION, diagnostics, intrinsic_dimension
+from nrp.analysis.droplets import DROPLETS, droplets
 from nrp.analysis.exact_energy import EXACT_ENERGY, exact_energy
 from nrp.analysis.forecast import CURVES, FORECAST, forecast, sweep_curves
 from nrp.analysis.gradient_flow import GRADIENT_FLOW, gradient_flow
 from nrp.analysis.hysteresis import HYSTERESIS, hysteresis
 from nrp.analysis.landscape import LANDSCAPE, landscape
 from nrp.analysis.members import LATENTS, MEMBERS, latent_dimensions, members
-from nrp.analysis.morphology import PATTERNS, patterns
-from nrp.analysis.onset import ONSET, TRANSITION, onset, transition
+from nrp.analysis.morphology import FORMATION, PATTERNS, formation, patterns
+from nrp.analysis.onset import ONSET, onset
+from nrp.analysis.sensitivity import SENSITIVITY, sensitivity
 from nrp.analysis.solver_checks import SOLVER, solver_checks
+from nrp.analysis.transition import TRANSITION, transition
 from nrp.reduction import ReducedModel, load_model, train_members
 from nrp.reduction.training import LOG, TRAIN
-from nrp.settings import ARMS, InvalidSetting, ModelSettings, Settings, profile
+from nrp.settings import ARMS, CampaignSettings, InvalidSetting, ModelSettings, Settings, profile
 from nrp.simulation import SIMULATE, open_dataset, simulate
 from nrp.store import PROVENANCE, Step, Store, content_key, copy_out
 
@@ -80,7 +84,7 @@ class Study:
         If there is no such profile.
     """
 
-    datasets = (
+    _films = (
         *("films", "samples", "rates", "held_rates", "steps", "holds", "quenches", "beyond", "beyond_rates"),
         *("fine", "loops", "bead"),
     )
@@ -88,6 +92,8 @@ class Study:
     def __init__(self, name: str = "book", store: Store | None = None) -> None:
         self.profile = profile(name)
         self.store = store or Store()
+        self.datasets = (*self._films, *self.profile.variants)
+        """Names of all datasets."""
         self.models = {name: _trained_on(name, each.arm) for name, each in self.profile.models.items()}
         """Each model with the datasets it is trained on."""
         self._loaded: dict[str, object] = {}
@@ -173,14 +179,19 @@ class Study:
     def keys(self) -> set[str]:
         """Return the keys of everything that this profile can ask for."""
         models = (f"model {name} {member}" for name in self.models for member in range(self._members(name)))
-        return {self._key(name) for name in (*self.datasets, *models, *map("result {}".format, self.results))}
+        controls = (f"control {i}" for i in range(len(self.profile.controls)))
+        results = map("result {}".format, self.results)
+        return {self._key(name) for name in (*self.datasets, *models, *controls, *results)}
 
     def _members(self, name: str) -> int:
         return 1 if name == "bead" or name.startswith("latent_") else self.profile.members
 
     def _data_path(self, name: str) -> Path:
         self._known(name, self.datasets)
-        return simulate(getattr(self.profile, name), self.store)
+        return simulate(self._campaign(name), self.store)
+
+    def _campaign(self, name: str) -> CampaignSettings:
+        return self.profile.variants[name] if name in self.profile.variants else getattr(self.profile, name)
 
     def _model_folder(self, name: str, member: int = 0) -> Path:
         self._known(name, tuple(self.models))
@@ -190,12 +201,26 @@ class Study:
         paths = [self._data_path(each) for each in self.models[name]]
         return train_members(paths, self._model_settings(name), self._members(name), self.store)[member]
 
+    def _control_folder(self, number: int) -> Path:
+        folder = self.store.folder(CONTROL, self._key(f"control {number}"))
+        # All are run when the first is asked for, for they are run in parallel.
+        return (
+            folder
+            if (folder / PROVENANCE).is_file()
+            else run_controls(self.profile.controls, self.store)[number]
+        )
+
     def _model_settings(self, name: str, member: int = 0) -> ModelSettings:
         return self.profile.models[name].replace(member=member)
 
     def _input(self, name: str) -> Any:
-        """Return a dataset by its name, a member by ``model paper 0``, a result by ``result onset``."""
+        """Return a dataset by its name, a member by ``model paper 0``, a result by ``result onset``.
+
+        The result of a control is had by its number, ``control 0``.
+        """
         kind, _, rest = name.partition(" ")
+        if kind == "control":
+            return Result.load(self._control_folder(int(rest)))
         if kind == "model":
             arm, member = rest.split()
             return self.model(arm, int(member))
@@ -204,6 +229,8 @@ class Study:
     def _key(self, name: str) -> str:
         """Return the key of what `_input` returns."""
         kind, _, rest = name.partition(" ")
+        if kind == "control":
+            return content_key(CONTROL, self.profile.controls[int(rest)])
         if kind == "model":
             arm, member = rest.split()
             inputs = tuple(map(self._key, self.models[arm]))
@@ -211,13 +238,13 @@ class Study:
         if kind == "result":
             analysis = self._analyses[rest]
             return content_key(analysis.step, analysis.settings, tuple(map(self._key, analysis.inputs)))
-        return content_key(SIMULATE, getattr(self.profile, name))
+        return content_key(SIMULATE, self._campaign(name))
 
     @cached_property
     def _analyses(self) -> dict[str, _Analysis]:
         sweeps = ("films", "samples", "rates", "held_rates")
         films = (*sweeps, "steps", "holds", "quenches", "beyond", "beyond_rates")
-        paper = self.profile.models["paper"]
+        paper, variants = self.profile.models["paper"], tuple(self.profile.variants)
         modes = sorted({1, 2, 4, 8, 16, 32, 64, 128, paper.latent})
         alphas = {"alphas": self.profile.figure_anisotropy}
         solver = {"box": self.profile.solver_box, "samples": self.profile.solver_samples}
@@ -227,14 +254,17 @@ class Study:
             "landscape": _Analysis(LANDSCAPE, landscape, ("model bead 0", "bead")),
             "bead_forecast": _Analysis(FORECAST, forecast, ("model bead 0", "bead")),
             "patterns": _Analysis(PATTERNS, patterns, ("films", "samples")),
+            "formation": _Analysis(FORMATION, formation, ("films", "samples")),
+            "sensitivity": _Analysis(SENSITIVITY, sensitivity, variants, {"names": variants}),
             "onset": _Analysis(ONSET, onset, ("films", "samples")),
+            "droplets": _Analysis(DROPLETS, droplets, ("films", "result onset")),
             "dimension": _Analysis(DIMENSION, intrinsic_dimension, ("films",)),
             "pod": _Analysis(POD, pod_reconstruction, sweeps, {"settings": paper, "modes": tuple(modes)}),
             "demonstrations": _Analysis(DEMONSTRATION, demonstrations, ("model paper 0", "films")),
             "clock": _Analysis(CLOCK, clock, ("model identified 0", "films", "rates", "held_rates")),
             "curves": _Analysis(CURVES, sweep_curves, ("model paper 0", "films"), alphas),
-            "transition": _Analysis(
-                TRANSITION, transition, ("films", "result patterns", "result onset", "model paper 0")
+            "power": _Analysis(
+                POWER, power, tuple(f"control {i}" for i in range(len(self.profile.controls)))
             ),
         }
         for arm in ARMS:
@@ -246,6 +276,9 @@ class Study:
                 f"diagnostics_{arm}": _Analysis(DIAGNOSTICS, diagnostics, (first, *films)),
                 f"gradient_flow_{arm}": _Analysis(GRADIENT_FLOW, gradient_flow, (first, *fields, *films)),
             }
+            all_members = (f"model {arm} {i}" for i in range(self.profile.members))
+            onsets = ("films", "samples", "result patterns", "result onset")
+            analyses[f"transition_{arm}"] = _Analysis(TRANSITION, transition, (*onsets, *all_members))
             if self.profile.members > 1:
                 all_of = (f"model {name} {i}" for name in rivals for i in range(self.profile.members))
                 analyses[f"members_{arm}"] = _Analysis(MEMBERS, members, (*all_of, *films), alphas)

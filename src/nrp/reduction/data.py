@@ -14,7 +14,7 @@ from torch import Tensor
 from nrp.reduction.model import ReducedModel
 from nrp.settings import InvalidSetting
 
-FIELDS = ("magnetization", "intensity")
+FIELDS = ("magnetization", "order", "intensity")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class FrameData:
     def intervals(self) -> Float[Tensor, "run interval"]:
         """Time from each frame to the next."""
         return self.time.diff(dim=1)
+
+    def until(self, frame: int) -> FrameData:
+        """Return the first so many frames."""
+        return FrameData(**{name: values[:, :frame] for name, values in vars(self).items()})
 
 
 def field_name(dataset: xr.Dataset) -> str:

@@ -15,10 +15,11 @@ from importlib.resources import files
 import numpy as np
 from numpy import ndarray
 
-from nrp.settings import BeadSettings, CampaignSettings
+from nrp.settings import CampaignSettings, FilmSettings
 from nrp.systems.film_theory import uniform_equilibrium
 
-BEAD_STEP = 0.05
+FIXED_STEP = {"bead": 0.05, "swift_hohenberg": 0.05}
+"""Steps of the systems that are not calibrated."""
 SAFETY = 0.8
 
 
@@ -34,8 +35,8 @@ def time_step(campaign: CampaignSettings, anisotropy: float) -> tuple[float, flo
     Of two calibrated anisotropies the shorter step counts; above them all it falls as 1/α².  A field, or
     a start, that takes φ further than the paper's field does makes the cubic steeper and the step shorter.
     """
-    if isinstance(campaign.system, BeadSettings):
-        return campaign.time_step or BEAD_STEP, float("nan")
+    if not isinstance(campaign.system, FilmSettings):
+        return campaign.time_step or FIXED_STEP[campaign.system.system], float("nan")
     curves = {float(a): np.log(np.transpose(c)) for a, c in calibration()["errors"][campaign.scheme].items()}
     first, last = min(curves), max(curves)
     near = {

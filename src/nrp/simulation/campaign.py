@@ -15,10 +15,10 @@ from joblib import Parallel, delayed
 
 from nrp import __version__
 from nrp.progress import progress
-from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting
+from nrp.settings import CampaignSettings, FilmSettings, InvalidSetting, SystemSettings
 from nrp.simulation.run import Frame, Run, Simulation, frame_axes, memory_of, runs_of
 from nrp.store import PROVENANCE, Step, Store, content_key, digest
-from nrp.systems import Bead, Film
+from nrp.systems import Bead, Film, SwiftHohenberg
 
 SIMULATE = Step("simulate", 3)
 DATA = "data.zarr"
@@ -139,7 +139,7 @@ def _compute(
 
 def _check_medium(stored: xr.Dataset, campaign: CampaignSettings) -> None:
     """Make sure that the stored runs are films of the medium in which they are to go on."""
-    if "final_state" not in stored or isinstance(campaign.system, BeadSettings):
+    if "final_state" not in stored or not isinstance(campaign.system, FilmSettings):
         raise InvalidSetting(f"start = {stored.encoding['source']!r}: must hold films, and a film go on")
     before = settings_of(stored)
     medium = ("box", "dx", "disorder", "disorder_strength", "stiffness", "dipolar", "cutoff")
@@ -194,14 +194,15 @@ def _simulate_into(
     return index
 
 
-def _field(system: FilmSettings | BeadSettings) -> str:
-    return Bead.field if isinstance(system, BeadSettings) else Film.field
+def _field(system: SystemSettings) -> str:
+    return {"film": Film, "swift_hohenberg": SwiftHohenberg, "bead": Bead}[system.system].field
 
 
 def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Dataset:
     """Return the dataset with its coordinates and attributes, and nothing in its fields yet."""
     system = campaign.system
     film, field = isinstance(system, FilmSettings), _field(system)
+    per_area = system.system != "bead"
     y, x = frame_axes(system)
     sizes = {"run": len(runs), "frame": campaign.frames, "y": y.size, "x": x.size}
     if film:
@@ -219,7 +220,7 @@ def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Datas
         "rate": empty(
             *image, dtype=np.float32, units="1 / unit of time", long_name=f"time derivative of {field}"
         ),
-        "energy": empty(*frame, **(energy if film else {"units": "1", "long_name": "energy"})),
+        "energy": empty(*frame, **(energy if per_area else {"units": "1", "long_name": "energy"})),
         "external_field": empty(*frame, units="1", long_name="h"),
         "onset_time": empty("run", **time, long_name="T_init"),
         "time_step": empty("run", **time, long_name="largest time step"),
@@ -243,7 +244,7 @@ def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Datas
         attrs={
             "title": f"runs of the system {system.system!r}",
             "settings": campaign.model_dump_json(),
-            "scheme": campaign.scheme if film else "rk4",
+            "scheme": campaign.scheme if per_area else "rk4",
             "frames_are": "block averages of the simulated grid"
             if getattr(system, "coarsen", 1) > 1
             else "values on the simulated grid",

@@ -1,8 +1,9 @@
-r"""Time steppers: two of fourth order for the film, and a classical one for the bead.
+r"""Time steppers: two of fourth order for fields in the plane, and a classical one for the bead.
 
 All have ``step(state, field, time, dt)``, where `field` is h(t), smooth through the step, and
-`negative`, the number of points with φ < 0 in the state returned last.  The film is defined once, in
-`nrp.systems.film`, which its two schemes share.  SBDF4 takes its first steps by ETDRK4.
+`negative`, at how many points the margin of the state returned last is negative (φ, or −x of the bead).  A
+field is defined once, in `nrp.systems.plane`, which its two schemes share.  SBDF4 takes its first steps by
+ETDRK4.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from numba import njit
 from numpy import ndarray
 from scipy.fft import irfft2, rfft2
 
-from nrp.settings import FilmSettings
-from nrp.systems import Bead, Film
-from nrp.systems.film import dispersion, react, wavenumbers
+from nrp.settings import PlaneSettings
+from nrp.systems import Bead, Plane
+from nrp.systems.plane import react
 
 # Plans that every process measured for itself would differ, and so would the roundings.  These were
 # measured once (``benchmarks/calibrate.py --plans``); other shapes of the grid get estimated plans.
@@ -51,7 +52,7 @@ class SBDF4:
     film
         What is integrated.
     shift
-        S; by default α.
+        S; by default the strength of the cubic, α in the film.
     settle, substeps
         How long a start takes, and how finely.  At equal steps the errors of the two schemes are of one
         size, so three whole steps will do where all is smooth in time.  After a jump, or from a state that
@@ -59,10 +60,10 @@ class SBDF4:
     """
 
     def __init__(
-        self, film: Film, *, shift: float | None = None, settle: float = 0.0, substeps: int = 1
+        self, film: Plane, *, shift: float | None = None, settle: float = 0.0, substeps: int = 1
     ) -> None:
         self.film, self.negative = film, 0
-        self._shift = film.anisotropy if shift is None else shift
+        self._shift = film.strength if shift is None else shift
         self._settle, self._substeps, self._starter = settle, substeps, ETDRK4(film)
         real, spectral = film.local.shape, film.linear.shape
         self._phi, self._rest = (pyfftw.empty_aligned(real, "float64") for _ in range(2))
@@ -109,7 +110,8 @@ class SBDF4:
         self._u[:] = rfft2(state, norm="forward")
 
     def _react(self, external_field: float) -> None:
-        self.negative = react(self._phi, self.film.local, self._shift, external_field, self._rest)
+        film = self.film
+        self.negative = react(self._phi, film.local, film.quadratic, self._shift, external_field, self._rest)
         self._forward()
 
 
@@ -142,14 +144,14 @@ class ETDRK4:
         What is integrated.
     """
 
-    def __init__(self, film: Film) -> None:
+    def __init__(self, film: Plane) -> None:
         self.film, self.negative = film, 0
 
     def step(
         self, state: Float[ndarray, "y x"], field: Callable[[float], float], time: float, dt: float
     ) -> Float[ndarray, "y x"]:
         """Return φ at ``time + dt``."""
-        half, full, q, f1, f2, f3 = _coefficients(self.film.settings, dt)
+        half, full, q, f1, f2, f3 = _coefficients(type(self.film), self.film.settings, dt)
         h0, h1, h2 = field(time), field(time + dt / 2), field(time + dt)
         start, n0 = rfft2(state), self._rest(state, h0)
         relaxed = half * start
@@ -163,13 +165,13 @@ class ETDRK4:
 
     def _rest(self, phi: ndarray, external_field: float) -> ndarray:
         rest = np.empty_like(phi)
-        react(phi, self.film.local, 0.0, external_field, rest)
+        react(phi, self.film.local, self.film.quadratic, 0.0, external_field, rest)
         return rfft2(rest)
 
 
 @lru_cache(maxsize=2)
-def _coefficients(settings: FilmSettings, dt: float) -> tuple[ndarray, ...]:
-    linear = -dispersion(wavenumbers(settings.shape, settings.dx), settings)
+def _coefficients(system: type[Plane], settings: PlaneSettings, dt: float) -> tuple[ndarray, ...]:
+    linear = system.modes(settings)
     # Means over a circle around L·dt replace quotients that cancel where L·dt is small.  Waves of one
     # length share theirs; half of the circle will do, for the other half is its mirror image.
     distinct, place = np.unique(linear, return_inverse=True)
@@ -188,10 +190,8 @@ def _coefficients(settings: FilmSettings, dt: float) -> tuple[ndarray, ...]:
 class RK4:
     """The classical Runge–Kutta scheme, for systems with no stiff linear part (the bead)."""
 
-    negative = 0
-
     def __init__(self, bead: Bead) -> None:
-        self._rate = bead.rate
+        self._rate, self._margin, self.negative = bead.rate, bead.margin, 0
 
     def step(self, state: ndarray, field: Callable[[float], float], time: float, dt: float) -> ndarray:
         """Return the state at ``time + dt``."""
@@ -200,4 +200,6 @@ class RK4:
         k2 = self._rate(state + dt / 2 * k1, h1)
         k3 = self._rate(state + dt / 2 * k2, h1)
         k4 = self._rate(state + dt * k3, h2)
-        return state + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        ahead = state + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        self.negative = np.count_nonzero(self._margin(ahead) < 0)
+        return ahead

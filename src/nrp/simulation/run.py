@@ -12,14 +12,20 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting
+from nrp.settings import (
+    BeadSettings,
+    CampaignSettings,
+    FilmSettings,
+    InvalidSetting,
+    PlaneSettings,
+    SystemSettings,
+)
 from nrp.simulation.calibration import time_step
 from nrp.simulation.external_field import ExternalField
 from nrp.simulation.integrators import ETDRK4, RK4, SBDF4
-from nrp.systems import Bead, Film, draw_disorder
+from nrp.systems import Bead, Film, SwiftHohenberg, draw_disorder
 from nrp.systems.bead import draw_start, pixel_centres
-from nrp.systems.film import block_average
-from nrp.systems.film_theory import uniform_equilibrium
+from nrp.systems.plane import block_average
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,8 @@ class Simulation:
         self.external_field = ExternalField.of(campaign, run.sweep_rate)
         self.time_step, self.error = time_step(campaign, run.anisotropy)
         self.onset_time = math.nan
-        """First time at which a point of a film is negative, looked for after every step; nan until
-        then, and always for the bead, whose images are never negative."""
+        """First time at which a point of a field is negative, or a bead has passed the middle, looked for
+        after every step; nan until then."""
         self.disorder: ndarray | None = None
         """λ(r) as the frames show it."""
         times = np.linspace(campaign.begin, campaign.end(run.sweep_rate), campaign.frames).tolist()
@@ -79,17 +85,20 @@ class Simulation:
             self.system = Bead(system, anisotropy=run.anisotropy)
             self._stepper, drawn = RK4(self.system), draw_start(system, **seed)
         else:
-            disorder = draw_disorder(system, **seed)
-            self.disorder = block_average(disorder, system.coarsen)
-            self.system = Film(system, anisotropy=run.anisotropy, disorder=disorder)
+            if isinstance(system, FilmSettings):
+                disorder = draw_disorder(system, **seed)
+                self.disorder = block_average(disorder, system.coarsen)
+                self.system = Film(system, anisotropy=run.anisotropy, disorder=disorder)
+            else:
+                self.system = SwiftHohenberg(system, anisotropy=run.anisotropy)
             settled = start is None and system.start == "equilibrium" and system.noise == 0
-            self._stepper = self._film_stepper(smooth=settled and not self.external_field.is_sharp)
-            drawn = self._film_start(system) if start is None else np.empty(system.shape)
+            self._stepper = self._plane_stepper(smooth=settled and not self.external_field.is_sharp)
+            drawn = self._plane_start(system) if start is None else np.empty(system.shape)
         self.state = drawn if start is None else start
         """The state at the last frame, on the full grid; copy what is to outlast the next one."""
         if self.state.shape != drawn.shape or not np.isfinite(self.state).all():
             raise InvalidSetting(f"start = {self.state.shape}: must be finite numbers of shape {drawn.shape}")
-        if self.disorder is not None and self.state.min() < 0:
+        if self.system.margin(self.state).min() < 0:
             self.onset_time = campaign.begin
 
     def __iter__(self) -> Iterator[Frame]:
@@ -120,16 +129,17 @@ class Simulation:
 
     def _crossing(self, time: float, dt: float) -> float:
         """Return when the lowest point passed zero, by a straight line from the step that found it so."""
-        place = np.unravel_index(self.state.argmin(), self.state.shape)
-        slope = self.system.rate(self.state, self.external_field(time))[place]
-        return time - float(np.clip(self.state[place] / slope, 0, dt)) if slope < 0 else time
+        margin = self.system.margin(self.state)
+        place = np.unravel_index(margin.argmin(), margin.shape)
+        slope = self.system.margin(self.system.rate(self.state, self.external_field(time)))[place]
+        return time - float(np.clip(margin[place] / slope, 0, dt)) if slope < 0 else time
 
-    def _film_stepper(self, *, smooth: bool) -> SBDF4 | ETDRK4:
+    def _plane_stepper(self, *, smooth: bool) -> SBDF4 | ETDRK4:
         if self.campaign.scheme == "etdrk4":
             return ETDRK4(self.system)
         return SBDF4(self.system) if smooth else SBDF4(self.system, settle=4.0, substeps=8)
 
-    def _film_start(self, system: FilmSettings) -> ndarray:
+    def _plane_start(self, system: PlaneSettings) -> ndarray:
         campaign, run = self.campaign, self.run
         draws = np.random.default_rng([campaign.seed, run.sample, 1])
         noise = system.noise * draws.normal(size=system.shape)
@@ -138,7 +148,7 @@ class Simulation:
         if system.start == "random":
             return system.start_level * draws.uniform(-1, 1, size=system.shape) + noise
         h = self.external_field(campaign.begin)
-        level = math.copysign(uniform_equilibrium(abs(h), run.anisotropy, system), h)
+        level = self.system.uniform(h)
         if (
             abs(level) < 1e-9
             and system.noise == 0
@@ -174,7 +184,7 @@ def runs_of(campaign: CampaignSettings) -> list[Run]:
     return [Run(*choice) for choice in product(campaign.sweep_rate, campaign.sample, campaign.anisotropy)]
 
 
-def frame_axes(system: FilmSettings | BeadSettings) -> tuple[Float[ndarray, " y"], Float[ndarray, " x"]]:
+def frame_axes(system: SystemSettings) -> tuple[Float[ndarray, " y"], Float[ndarray, " x"]]:
     """Return the coordinates (y, x) of the pixels of a frame."""
     if isinstance(system, BeadSettings):
         return pixel_centres(system), pixel_centres(system)
@@ -183,7 +193,7 @@ def frame_axes(system: FilmSettings | BeadSettings) -> tuple[Float[ndarray, " y"
     return (np.arange(ny) + 0.5) * pixel, (np.arange(nx) + 0.5) * pixel
 
 
-def memory_of(system: FilmSettings | BeadSettings) -> int:
+def memory_of(system: SystemSettings) -> int:
     """Return about how many bytes a run takes: thirty numbers for each point."""
     points = 1 if isinstance(system, BeadSettings) else math.prod(system.shape)
     return 240 * points

@@ -10,13 +10,14 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.settings import BeadSettings
+from nrp.settings import BeadSettings, Tilt
 
 
 class Bead:
-    """``q̇ = −∇U`` with ``U(x, y) = α(x² − 1)²/4 + k y²/2 − h x``, and the images of it.
+    """``q̇ = −∇U`` with ``U(x, y) = w(x² − 1)²/4 + k y²/2 − (h + s)x``, and the images of it.
 
-    For h = 0 the wells lie at (±1, 0) and the saddle at (0, 0), α/4 above them.
+    For h + s = 0 the wells lie at (±1, 0) and the saddle at (0, 0), w/4 above them.  By default w = α and
+    s = 0.
     """
 
     field = "intensity"
@@ -24,12 +25,14 @@ class Bead:
     def __init__(self, settings: BeadSettings, *, anisotropy: float) -> None:
         self.settings = settings
         self.anisotropy = anisotropy
+        self.well = settings.well or anisotropy
+        self.tilt = tilt(anisotropy, settings.tilt)
         self._axis = pixel_centres(settings)
 
     def rate(self, position: Float[ndarray, " 2"], external_field: float) -> ndarray:
         """Return the velocity −∇U."""
         x, y = position
-        slope_x = self.anisotropy * x * (x * x - 1) - external_field
+        slope_x = self.well * x * (x * x - 1) - self.tilt - external_field
         return -np.array([slope_x, self.settings.transverse * y])
 
     def energy(
@@ -37,8 +40,12 @@ class Bead:
     ) -> Float[ndarray, "*batch"] | float:
         """Return U."""
         x, y = np.moveaxis(np.asarray(position), -1, 0)
-        well = self.anisotropy * (x * x - 1) ** 2 / 4
-        return well + self.settings.transverse * y * y / 2 - external_field * x
+        well = self.well * (x * x - 1) ** 2 / 4
+        return well + self.settings.transverse * y * y / 2 - (self.tilt + external_field) * x
+
+    def margin(self, position: Float[ndarray, " 2"]) -> Float[ndarray, " 1"]:
+        """Return what is negative from the onset on, when the bead has passed the middle: −x."""
+        return -position[:1]
 
     def image(self, position: Float[ndarray, " 2"]) -> Float[ndarray, "y x"]:
         """Return the picture of the bead: a Gaussian spot of height 1."""
@@ -58,6 +65,13 @@ class Bead:
         return motion * self.image(position)
 
 
+def tilt(anisotropy: float, settings: Tilt) -> float:
+    """Return s(α), by which a landscape leans to the right."""
+    distance = anisotropy - settings.place
+    step = np.tanh(distance / settings.width) if settings.width else np.sign(distance)
+    return float(settings.level + settings.trend * distance + settings.change * step / 2)
+
+
 def pixel_centres(settings: BeadSettings) -> Float[ndarray, " pixels"]:
     """Return the coordinates of the pixels along either side of the picture."""
     edge = settings.view * (1 - 1 / settings.pixels)
@@ -67,4 +81,4 @@ def pixel_centres(settings: BeadSettings) -> Float[ndarray, " pixels"]:
 def draw_start(settings: BeadSettings, *, seed: int, sample: int) -> Float[ndarray, " 2"]:
     """Return the starting point of a sample."""
     draws = np.random.default_rng([seed, sample]).uniform(-1, 1, size=2)
-    return settings.start * draws
+    return np.array(settings.centre) + settings.start * draws

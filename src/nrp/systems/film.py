@@ -16,22 +16,12 @@ the equation of motion.  The kernel is ``G_k = a₀ − a₁ k`` in Fourier spac
 
 from __future__ import annotations
 
-from typing import no_type_check
-
 import numpy as np
 from jaxtyping import Float
-from numba import njit
 from numpy import ndarray
-from scipy.fft import irfft2, rfft2
 
 from nrp.settings import FilmSettings
-
-
-def wavenumbers(shape: tuple[int, int], dx: float) -> Float[ndarray, "y kx"]:
-    """Return the length of k for each mode of ``rfft2`` on a periodic grid of that shape (y, x)."""
-    ky = 2 * np.pi * np.fft.fftfreq(shape[0], dx)
-    kx = 2 * np.pi * np.fft.rfftfreq(shape[1], dx)
-    return np.hypot(ky[:, None], kx[None, :])
+from nrp.systems.plane import Plane, wavenumbers
 
 
 def dispersion(wavenumber: ndarray | float, settings: FilmSettings) -> ndarray | float:
@@ -55,33 +45,8 @@ def draw_disorder(settings: FilmSettings, *, seed: int, sample: int) -> Float[nd
     return readings[settings.disorder].repeat(refine, axis=0).repeat(refine, axis=1)
 
 
-def block_average(field: Float[ndarray, "fine_y fine_x"], factor: int) -> Float[ndarray, "y x"]:
-    """Return the means over blocks of ``factor × factor`` points."""
-    ny, nx = field.shape
-    return field.reshape(ny // factor, factor, nx // factor, factor).mean(axis=(1, 3))
-
-
-@njit(cache=True, nogil=True)
-@no_type_check
-def react(phi, local, shift, external_field, out):
-    """Write ``αλ(φ − φ³) + Sφ + h``, all of ∂φ/∂t that is not diagonal in Fourier space, into `out`.
-
-    The one definition of the force in real space.  `local` is αλ and `shift` is S, which an integrator
-    may take away again in Fourier space.  Returns at how many points φ is negative.
-    """
-    negative = 0
-    for i in range(phi.shape[0]):
-        for j in range(phi.shape[1]):
-            p = phi[i, j]
-            out[i, j] = p * (local[i, j] * (1 - p * p) + shift) + external_field
-            negative += p < 0
-    return negative
-
-
-class Film:
+class Film(Plane):
     """The film at one anisotropy, on one grid, with one disorder.
-
-    ``∂φ/∂t = linear · φ + react(φ)``: `linear`, diagonal in Fourier space, is −L(k), and `react` the rest.
 
     Parameters
     ----------
@@ -96,28 +61,16 @@ class Film:
     field = "magnetization"
 
     def __init__(self, settings: FilmSettings, *, anisotropy: float, disorder: Float[ndarray, "y x"]) -> None:
-        self.settings = settings
-        self.anisotropy = anisotropy
         self.disorder = disorder
-        self.local: Float[ndarray, "y x"] = anisotropy * disorder
-        self.linear: Float[ndarray, "y kx"] = -dispersion(wavenumbers(settings.shape, settings.dx), settings)
+        super().__init__(
+            settings,
+            anisotropy=anisotropy,
+            local=anisotropy * disorder,
+            linear=self.modes(settings),
+            strength=anisotropy,
+        )
 
-    def rate(self, phi: Float[ndarray, "y x"], external_field: float) -> ndarray:
-        """Return ∂φ/∂t = −δH/δφ, of the shape of φ."""
-        rate = np.empty_like(phi)
-        react(phi, self.local, 0.0, external_field, rate)
-        return rate + irfft2(self.linear * rfft2(phi), s=phi.shape)
-
-    def energy(self, phi: Float[ndarray, "y x"], external_field: float) -> float:
-        """Return H per area."""
-        local = self.local * (phi**4 / 4 - phi**2 / 2)
-        waves = irfft2(self.linear * rfft2(phi), s=phi.shape)
-        return float(np.mean(local - phi * waves / 2 - external_field * phi))
-
-    def image(self, phi: Float[ndarray, "y x"]) -> ndarray:
-        """Return a frame: averages over blocks of ``coarsen × coarsen`` points."""
-        return block_average(phi, self.settings.coarsen)
-
-    def image_rate(self, phi: Float[ndarray, "y x"], external_field: float) -> ndarray:
-        """Return the time derivative of the frame."""
-        return self.image(self.rate(phi, external_field))
+    @staticmethod
+    def modes(settings: FilmSettings) -> Float[ndarray, "y kx"]:
+        """Return the linear operator by its modes, −L(k)."""
+        return -dispersion(wavenumbers(settings.shape, settings.dx), settings)

@@ -1,0 +1,54 @@
+"""What onset and final pattern owe to the box, the grid, and the reading of the disorder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from nrp.analysis.morphology import describe
+from nrp.analysis.result import Result, mean_row
+from nrp.simulation import settings_of
+from nrp.store import Step
+
+SENSITIVITY = Step("sensitivity", 1)
+_BOX = 64.0
+"""Numbers of domains are given for a square of this side."""
+
+
+def sensitivity(*films: xr.Dataset, names: Sequence[str]) -> Result:
+    """Return onset times and final patterns of several films of one kind.
+
+    Rows per film (as case) and anisotropy, mean over its samples with the 95 % interval of the mean
+    (Student's t): ``onset_time``, over the runs that have an onset, ``onset_share``, the share of those, and
+    the descriptors of `nrp.analysis.morphology.describe` in the final states, ``negative_domains`` for a
+    square of side 64.
+    Arrays: ``final_0``, ``final_1``, …, the final states of the first sample of each film.
+
+    Parameters
+    ----------
+    *films
+        Datasets of the same anisotropies.
+    names
+        One for each film.
+    """
+    alphas = np.unique(films[0].anisotropy.values)
+    rows, finals = [], {}
+    for number, (name, film) in enumerate(zip(names, films, strict=True)):
+        runs = film.sortby(["anisotropy", "sample"])
+        final = runs["magnetization"].isel(frame=-1).values
+        finals[f"final_{number}"] = final[runs["sample"].values == runs["sample"].values.min()]
+        height, width = settings_of(film).system.box
+        found = describe(final, float(film.x[1] - film.x[0]))
+        found["negative_domains"] = found["negative_domains"] * _BOX**2 / (height * width)
+        found["onset_share"] = np.isfinite(runs["onset_time"].values).astype(float)
+        found["onset_time"] = runs["onset_time"].values
+        common = {"analysis": "sensitivity", "system": "film", "case": name}
+        for metric, values in found.items():
+            for alpha in alphas:
+                here = values[runs.anisotropy.values == alpha].astype(float)
+                here = here[np.isfinite(here)]
+                if len(here):
+                    rows.append(mean_row(metric, here, anisotropy=alpha, members=len(here), **common))
+    return Result.of(rows, alphas=alphas, **finals)

@@ -1,0 +1,67 @@
+r"""The Swift–Hohenberg equation with a quadratic term: a gradient system with a first-order transition.
+
+.. math::
+
+    \frac{\partial\phi}{\partial t} = r\phi - (1 + \nabla^2)^2\phi + g\phi^2 - \phi^3 + h, \qquad
+    H[\phi] = \int \frac12\big((1 + \nabla^2)\phi\big)^2 - \frac r2 \phi^2 - \frac g3 \phi^3
+        + \frac14\phi^4 - h\phi \; dr
+
+After Swift and Hohenberg, Phys. Rev. A 15, 319 (1977).  The quadratic term takes the place of the anisotropy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from nrp.settings import SwiftHohenbergSettings
+from nrp.systems.plane import Plane, wavenumbers
+
+
+class SwiftHohenberg(Plane):
+    """The field at one strength g of the quadratic term, on one grid.
+
+    Parameters
+    ----------
+    settings
+        The drive r and the grid.
+    anisotropy
+        g.
+    """
+
+    field = "order"
+
+    def __init__(self, settings: SwiftHohenbergSettings, *, anisotropy: float) -> None:
+        super().__init__(
+            settings,
+            anisotropy=anisotropy,
+            local=np.ones(settings.shape),
+            linear=self.modes(settings),
+            quadratic=anisotropy,
+        )
+
+    @staticmethod
+    def modes(settings: SwiftHohenbergSettings) -> Float[ndarray, "y kx"]:
+        """Return the linear operator by its modes, ``r − 1 − (1 − k²)²``; the cubic force has the other 1."""
+        wavenumber = wavenumbers(settings.shape, settings.dx)
+        return settings.drive - 1 - (1 - wavenumber**2) ** 2
+
+
+def stripe_energy(drive: float) -> float:
+    """Return H per area of stripes φ = A cos x at h = 0, ``−r²/6`` with A² = 4r/3, to leading order in r."""
+    return -(drive**2) / 6
+
+
+def hexagon_amplitude(drive: float, quadratic: float) -> float:
+    """Return A of the hexagons ``φ = 2A Σ cos(k_j r)`` at h = 0, ``(g + √(g² + 15r))/15``, for small r and g.
+
+    nan where there are none: hexagons appear, with A = g/15, at ``r = −g²/15``, before the stripes do at 0.
+    """
+    root = quadratic**2 + 15 * drive
+    return (quadratic + root**0.5) / 15 if root >= 0 else np.nan
+
+
+def stripes_end(drive: float) -> float:
+    """Return the g above which stripes are unstable to hexagons, ``√(3r/4)``, to leading order in r."""
+    return float(np.sqrt(3 * drive / 4))
