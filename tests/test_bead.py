@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from nrp.settings import BeadSettings, CampaignSettings
+from nrp.settings import BeadSettings, CampaignSettings, Tilt
 from nrp.simulation import Run, simulate_run
 from nrp.systems import Bead
-from nrp.systems.bead import draw_start, pixel_centres
+from nrp.systems.bead import draw_start, pixel_centres, tilt
 
 SETTINGS = BeadSettings(transverse=0.7)
 BEAD = Bead(SETTINGS, anisotropy=1.3)
@@ -81,7 +81,8 @@ def test_the_bead_slides_down_into_the_well_on_its_side(sample):
     start = draw_start(SETTINGS, seed=0, sample=sample)
     well = np.array([np.sign(start[0]), 0.0])
     np.testing.assert_allclose(frames.image[-1], BEAD.image(well), atol=0.05)
-    assert np.isnan(frames.onset_time)  # an image of the bead is never negative
+    # It stays on its side of the middle, so its onset is at the start, or never.
+    assert frames.onset_time == 0 if start[0] > 0 else np.isnan(frames.onset_time)
 
 
 def test_starts_fill_the_square_and_follow_seed_and_sample():
@@ -91,3 +92,45 @@ def test_starts_fill_the_square_and_follow_seed_and_sample():
     np.testing.assert_allclose(starts.std(axis=0), SETTINGS.start / np.sqrt(3), rtol=0.1)
     np.testing.assert_array_equal(draw_start(SETTINGS, seed=0, sample=3), starts[3])
     assert not np.array_equal(draw_start(SETTINGS, seed=1, sample=3), starts[3])
+
+
+def sliding(change: float, **tilt: float) -> BeadSettings:
+    tilt = Tilt(level=1.0, trend=0.1, change=change, place=2.0, **tilt)
+    return BeadSettings(well=0.5, tilt=tilt, start=0.1, centre=(-1.2, 0.0))
+
+
+@pytest.mark.parametrize("anisotropy", [1.5, 2.5])
+def test_the_tilt_is_the_speed_with_which_the_middle_is_passed(anisotropy):
+    settings = sliding(0.4)
+    bead = Bead(settings, anisotropy=anisotropy)
+    speed = 1.0 + 0.1 * (anisotropy - 2) + 0.2 * np.sign(anisotropy - 2)
+    np.testing.assert_allclose(bead.rate(np.zeros(2), 0.0), [speed, 0], atol=1e-12)
+    nudges = 1e-5 * np.eye(2)
+    place = np.array([-0.7, 0.3])
+    slope = (bead.energy(place + nudges, 0.1) - bead.energy(place - nudges, 0.1)) / 2e-5
+    np.testing.assert_allclose(bead.rate(place, 0.1), -slope, rtol=1e-8)
+
+
+def test_the_onset_is_when_the_middle_is_passed():
+    campaign = CampaignSettings(
+        system=sliding(0.4), anisotropy=(2.5,), field_init=0, duration=4, frames=401, time_step=0.01
+    )
+    frames = simulate_run(campaign, Run(0.01, 0, 2.5))
+    axis = pixel_centres(campaign.system)
+    centre = np.sum(frames.image * axis, axis=(1, 2)) / np.sum(frames.image, axis=(1, 2))
+    passed = frames.time[np.argmax(centre > 0)]
+    assert frames.onset_time == pytest.approx(passed, abs=0.011)
+
+
+def test_tilts_jump_change_smoothly_and_scatter():
+    alphas = np.linspace(1, 3, 201)
+    jump, smooth, loose = (
+        np.array([tilt(alpha, settings.tilt) for alpha in alphas])
+        for settings in (sliding(0.4), sliding(0.4, width=0.2), sliding(0.4, width=0.2, scatter=0.05))
+    )
+    assert np.diff(jump).max() == pytest.approx(0.2 + 0.001, rel=1e-6)  # half of it on the point itself
+    assert np.diff(smooth).max() == pytest.approx(0.01 * (0.1 + 0.2 / 0.2), rel=0.01)
+    assert (loose - smooth).std() == pytest.approx(0.05, rel=0.15)
+    again = tilt(1.5, sliding(0.4, width=0.2, scatter=0.05, seed=1).tilt)
+    assert again != loose[50]
+    assert loose[50] == tilt(1.5, sliding(0.4, width=0.2, scatter=0.05).tilt)

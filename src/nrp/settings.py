@@ -147,8 +147,8 @@ class SwiftHohenbergSettings(PlaneSettings):
 class Tilt(Settings):
     """How the landscape of a bead leans to the right, over the anisotropy.
 
-    ``s(α) = level + trend (α − place) + change S(α − place)``, with S from −½ to ½: a jump, or for a `width`
-    above 0 the smooth ``tanh((α − place)/width)/2``.
+    ``s(α) = level + trend (α − place) + change S(α − place) + scatter ε``, with S from −½ to ½: a jump, or
+    for a `width` above 0 the smooth ``tanh((α − place)/width)/2``.  ε is drawn for each α from N(0, 1).
     """
 
     level: float = 0.0
@@ -156,6 +156,9 @@ class Tilt(Settings):
     change: float = 0.0
     place: float = 2.5
     width: NonNegative = 0.0
+    scatter: NonNegative = 0.0
+    seed: Index = 0
+    """Of ε."""
 
 
 class BeadSettings(Settings):
@@ -467,11 +470,11 @@ def _from_noise(films: CampaignSettings, duration: float) -> CampaignSettings:
     return _with_field(films, (0, 0), (duration, 0)).replace(system=films.system.replace(start="random"))
 
 
-_TILT = Tilt(level=1.0, trend=0.1)
+_TILT = Tilt(level=1.0, trend=0.1, scatter=0.02)
 _TILTS = (
     _TILT,
     *(_TILT.replace(change=0.5, width=width) for width in (0.4, 0.2, 0.1)),
-    *(_TILT.replace(change=change) for change in (0.02, 0.05, 0.1, 0.2, 0.5)),
+    *(_TILT.replace(change=change) for change in (0.05, 0.1, 0.2, 0.3, 0.5)),
 )
 """Landscapes of the beads: without a change, with smooth changes of several widths, and with jumps."""
 
@@ -483,15 +486,15 @@ def _beads(tilts: Sequence[Tilt], seeds: Sequence[int]) -> tuple[ControlSettings
         # Places spread evenly (by the golden ratio), on no point of the grid of anisotropies.
         place = round(1.75 + 1.5 * (0.5 + 0.618034 * seed) % 1.5, 2) + 0.003
         system = BeadSettings(
-            pixels=16, well=0.5, tilt=tilt.replace(place=place), start=0.2, centre=(-1.2, 0.0)
+            pixels=16, well=0.5, tilt=tilt.replace(place=place, seed=seed), start=0.2, centre=(-1.2, 0.0)
         )
         campaign = CampaignSettings(
             system=system,
             anisotropy=_steps(1, 4, 0.1),
             sample=(seed,),
             field_init=0.0,
-            duration=3.0,
-            frames=21,
+            duration=4.0,
+            frames=27,
         )
         model = ModelSettings(latent=2, width=64, batch=100, epochs=150, member=seed)
         controls.append(ControlSettings(campaign=campaign, model=model))
@@ -534,7 +537,11 @@ def _variants(films: CampaignSettings) -> dict[str, CampaignSettings]:
         "zero_mean": {"disorder": "zero_mean"},
     }
     films = films.replace(anisotropy=_steps(1, 4, 0.5), sample=(0, 1), frames=2)
-    return {name: films.replace(system=films.system.replace(**change)) for name, change in changes.items()}
+    variants = {
+        name: films.replace(system=films.system.replace(**change)) for name, change in changes.items()
+    }
+    # Four times the points take four times the time.
+    return variants | {name: variants[name].replace(sample=(0,)) for name in ("box 128", "dx = 0.25")}
 
 
 def _with_baselines(paper: ModelSettings, identified: ModelSettings) -> dict[str, ModelSettings]:
@@ -590,10 +597,7 @@ def _book() -> Profile:
             ),
             "bead": ModelSettings(latent=2, epochs=800, held=Runs(sample=tuple(range(40, 60)))),
         },
-        controls=(
-            *_beads((_TILT, _TILTS[2], _TILT.replace(change=0.1), _TILT.replace(change=0.5)), range(2)),
-            _hexagons(0),
-        ),
+        controls=(*_beads((_TILT, _TILTS[2], _TILTS[-3], _TILTS[-1]), range(2)), _hexagons(0)),
         variants=_variants(films),
         figure_anisotropy=(1.5, 3.5),
         solver_box=32.0,
@@ -640,7 +644,7 @@ def _mini() -> Profile:
             ),
         },
         controls=(
-            *(_smaller(control, 0.25) for control in _beads((_TILT, _TILT.replace(change=0.5)), (0,))),
+            *(_smaller(control, 0.25) for control in _beads((_TILT, _TILTS[-1]), (0,))),
             _smaller(_hexagons(0), 0.075, settled=300.0),
         ),
         variants={

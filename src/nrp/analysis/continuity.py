@@ -118,9 +118,9 @@ def weigh(
     likelihood, best = _likelihoods(curve[None], shapes)
     statistic = _statistic(likelihood)[0]
     continuous = max(("smooth", "kinked"), key=lambda name: likelihood[name][0])
-    fit, noise = _fit(curve, shapes[continuous], best[continuous][0])
+    fit, noise = _fit(curve, shapes[continuous], int(best[continuous][0]))
     jumping = shapes["jumping"]
-    place = best["jumping"][0]
+    place = int(best["jumping"][0])
 
     def draw(mean: ndarray) -> ndarray:
         return mean + noise * random.normal(size=(draws, len(x)))

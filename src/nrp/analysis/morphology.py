@@ -342,7 +342,7 @@ def _crossings(alphas: ndarray, stretch: Float[ndarray, " a"]) -> tuple[float, f
         share = excess[i] / (excess[i] - excess[i + 1])
         return float(alphas[i] + share * (alphas[i + 1] - alphas[i]))
 
-    return (zero(down[0]) if len(down) else np.nan, zero(up[-1]) if len(up) else np.nan)
+    return (zero(int(down[0])) if len(down) else np.nan, zero(int(up[-1])) if len(up) else np.nan)
 
 
 def formation(films: xr.Dataset, samples: xr.Dataset) -> Result:

@@ -7,12 +7,12 @@ import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.analysis.result import Result, row
+from nrp.analysis.result import Result, mean_row, row
 from nrp.simulation import settings_of
 from nrp.store import Step
-from nrp.systems.film_theory import critical_field
+from nrp.systems.film_theory import critical_field, pattern_cost, uniform_cost
 
-ONSET = Step("onset", 1)
+ONSET = Step("onset", 2)
 
 
 def onset_frame(images: Float[ndarray, "run frame y x"]) -> ndarray:
@@ -27,11 +27,15 @@ def onset_frame(images: Float[ndarray, "run frame y x"]) -> ndarray:
 def onset(films: xr.Dataset, samples: xr.Dataset) -> Result:
     """Return T_init over anisotropy, beside the loss of stability of the clean film.
 
-    Rows: ``onset_time`` per anisotropy, mean over samples, with the smallest and largest sample as `low`
-    and `high` in the case ``range``; ``late_onset_share``, the share of runs whose onset comes after the
-    clean film would become unstable.
+    Rows: ``onset_time`` per anisotropy, mean over samples, with its 95 % interval (Student's t) in the case
+    ``mean``, and with the smallest and largest sample as `low` and `high` in the case ``range``;
+    ``onset_spread``, the standard deviation over the samples; ``onset_lead``, by how much the mean comes
+    before the clean film becomes unstable; ``late_onset_share``, the share of runs whose onset comes after
+    that.
     Arrays: ``alphas``, ``onset_times`` (sample, anisotropy), ``critical_time``: when the clean film becomes
-    unstable, nan where it never does during the sweep.
+    unstable, nan where it never does during the sweep; ``thresholds``, L(0) = 8/π, above which a uniform film
+    has two states at h = 0, and (3L(0) − Δ)/2 = 1 + 8/π, above which the
+    saturated one never becomes unstable.
     """
     both = xr.concat([data[["onset_time"]] for data in (films, samples)], dim="run")
     both = both.sortby(["sample", "anisotropy"])
@@ -55,6 +59,15 @@ def onset(films: xr.Dataset, samples: xr.Dataset) -> Result:
         for i, alpha in enumerate(alphas)
     ]
     critical = np.where(h_c > 0, (field_init - h_c) / rate, np.nan)
+    common = {"analysis": "onset", "system": "film"}
+    for alpha, column, clean in zip(alphas, times.T, critical, strict=True):
+        rows.append(mean_row("onset_time", column, case="mean", anisotropy=alpha, **common))
+        if len(column) > 1:
+            rows.append(row("onset_spread", column.std(ddof=1), anisotropy=alpha, **common))
+        if np.isfinite(clean):
+            rows.append(row("onset_lead", clean - column.mean(), anisotropy=alpha, **common))
     late = np.mean(times > np.where(h_c > 0, critical, np.inf))
     rows.append(row("late_onset_share", late, analysis="onset", system="film"))
-    return Result.of(rows, alphas=alphas, onset_times=times, critical_time=critical)
+    cost = uniform_cost(system)
+    thresholds = np.array([cost, (3 * cost - pattern_cost(system)) / 2])
+    return Result.of(rows, alphas=alphas, onset_times=times, critical_time=critical, thresholds=thresholds)

@@ -47,9 +47,11 @@ BOUNDS: dict[str, Bound] = {
     "labyrinth at low anisotropy": _domains(1.0, (1, 15), (1, 2.5)),
     "islands": _domains(2.0, (40, 70), (3, 6)),
     "labyrinth at high anisotropy": _domains(4.0, (8, 28), (1, 2.5)),
-    "onset at α = 1": Bound("onset", "onset_time", (80, 86), (43, 50), {"anisotropy": 1.0}),
-    "onset at α = 2": Bound("onset", "onset_time", (83, 89), (44, 52), {"anisotropy": 2.0}),
-    "onset at α = 4": Bound("onset", "onset_time", (136, 144), (71, 78), {"anisotropy": 4.0}),
+    "onset at α = 1": Bound("onset", "onset_time", (80, 86), (43, 50), {"anisotropy": 1.0, "case": "range"}),
+    "onset at α = 2": Bound("onset", "onset_time", (83, 89), (44, 52), {"anisotropy": 2.0, "case": "range"}),
+    "onset at α = 4": Bound(
+        "onset", "onset_time", (136, 144), (71, 78), {"anisotropy": 4.0, "case": "range"}
+    ),
     "reconstruction": Bound(
         "forecast_paper", "reconstruction_rmse", (0, 0.03), (0, 0.2), {"split": "trained", "arm": "paper"}
     ),

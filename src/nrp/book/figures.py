@@ -38,7 +38,7 @@ mpl.rcParams.update(
 )
 
 
-def _subplots(rows: int, columns: int, size: tuple[float, float], **options: bool):
+def subplots(rows: int, columns: int, size: tuple[float, float], **options: bool):
     """Return a figure that pyplot has forgotten, so that a notebook shows it once, and its axes."""
     figure, axes = plt.subplots(rows, columns, figsize=size, **options)
     plt.close(figure)
@@ -47,7 +47,7 @@ def _subplots(rows: int, columns: int, size: tuple[float, float], **options: boo
 
 def framework() -> Figure:
     """Fig. 1: the networks, the potential in time, and the prediction that checks it."""
-    figure, axes = _subplots(1, 1, (8.2, 3.0))
+    figure, axes = subplots(1, 1, (8.2, 3.0))
     axes.set(xlim=(0, 8.2), ylim=(0, 3))
     axes.axis("off")
 
@@ -82,7 +82,7 @@ def framework() -> Figure:
 def overview(curves: Result, transition: Result, alphas: tuple[float, float]) -> Figure:
     """Fig. 2 of the paper at a glance: potential, error of the prediction, gradient at onset."""
     a, b = curves.arrays, transition.arrays
-    figure, axes = _subplots(1, 3, (9.4, 2.9))
+    figure, axes = subplots(1, 3, (9.4, 2.9))
     for i, alpha in enumerate(alphas):
         color = PAIR[i]["color"]
         axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
@@ -90,7 +90,7 @@ def overview(curves: Result, transition: Result, alphas: tuple[float, float]) ->
         axes[1].plot(
             a["time"][i], a["persistence"][i], ":", color=color, label=f"doing nothing, α = {alpha:g}"
         )
-    axes[2].plot(b["alphas"], b["onset_gradient"], "o-", ms=3, color=GREEN)
+    axes[2].plot(b["alphas"], b["onset_gradient"].mean(axis=0), "o-", ms=3, color=GREEN)
     axes[0].set(xlabel="time", ylabel="$V_{NN}$", title="A: potential")
     axes[1].set(xlabel="time", ylabel="rms error", title="A: prediction")
     axes[2].set(
@@ -105,9 +105,11 @@ def bead_frames(films: xr.Dataset, *, run: int = 0, count: int = 6) -> Figure:
     """Frames of one film of the bead."""
     film = films.isel(run=run)
     chosen = np.linspace(0, film.sizes["frame"] - 1, count).astype(int)
-    figure, axes = _subplots(1, count, (8.2, 1.7))
+    figure, axes = subplots(1, count, (8.2, 1.7))
     for ax, frame in zip(axes, chosen, strict=True):
-        _image(ax, film.intensity.values[frame], title=f"t = {film.time.values[frame]:.1f}", vmin=0, vmax=1)
+        show_image(
+            ax, film.intensity.values[frame], title=f"t = {film.time.values[frame]:.1f}", vmin=0, vmax=1
+        )
     return figure
 
 
@@ -115,7 +117,7 @@ def bead_landscape(result: Result) -> Figure:
     """The landscape the bead slid in, and the one learned from its pictures."""
     axis, truth, learned = (result.arrays[name] for name in ("axis", "truth", "learned"))
     levels = np.linspace(0, np.quantile(truth, 0.97), 13)
-    figure, axes = _subplots(1, 3, (8.2, 2.9))
+    figure, axes = subplots(1, 3, (8.2, 2.9))
     for ax, values, title in ((axes[0], truth, "true U"), (axes[1], learned, "learned V, mapped to U")):
         ax.contourf(axis, axis, values, levels, cmap=FIELD_MAP, extend="both")
         ax.contour(axis, axis, values, levels[::2], colors="white", linewidths=0.6)
@@ -132,7 +134,7 @@ def bead_landscape(result: Result) -> Figure:
 def solver(result: Result) -> Figure:
     """Growth rates, order of convergence and energy balance."""
     a = result.arrays
-    figure, axes = _subplots(1, 3, (9.0, 2.9))
+    figure, axes = subplots(1, 3, (9.0, 2.9))
     axes[0].plot(a["wavenumber"], a["growth_theory"], color=BLUE, label="formula")
     axes[0].plot(a["wavenumber"], a["growth_measured"], "o", color=RED, mfc="none", label="solver")
     axes[0].set(xlabel="wavenumber k", ylabel="growth rate σ")
@@ -153,7 +155,7 @@ def solver(result: Result) -> Figure:
 
 def time_steps(errors: dict[str, dict[str, list]], alphas: tuple[float, ...]) -> Figure:
     """The error at the end of the sweep against the time step, for both schemes."""
-    figure, axes = _subplots(1, 2, (8.2, 3.0), sharex=True, sharey=True)
+    figure, axes = subplots(1, 2, (8.2, 3.0), sharex=True, sharey=True)
     for ax, scheme in zip(axes, ("sbdf4", "etdrk4"), strict=True):
         for alpha, marker in zip(alphas, "os^D", strict=True):
             steps, values = np.transpose(errors[scheme][f"{alpha:.1f}"])
@@ -170,9 +172,9 @@ def time_steps(errors: dict[str, dict[str, list]], alphas: tuple[float, ...]) ->
 
 def grids(result: Result) -> Figure:
     """One medium on three grids: the final states."""
-    figure, axes = _subplots(1, 3, (8.2, 2.8))
+    figure, axes = subplots(1, 3, (8.2, 2.8))
     for ax, dx in zip(axes, ("1", "0.5", "0.25"), strict=True):
-        _image(ax, result.arrays[f"final_{dx}"], title=f"dx = {dx}")
+        show_image(ax, result.arrays[f"final_{dx}"], title=f"dx = {dx}")
     return figure
 
 
@@ -180,7 +182,7 @@ def hysteresis(result: Result) -> Figure:
     """The mean magnetization against the field through a loop, by anisotropy and sweep rate."""
     a = result.arrays
     alphas, rates = np.unique(a["anisotropy"]), np.unique(a["sweep_rate"])
-    figure, axes = _subplots(1, len(alphas), (9.0, 2.7), sharey=True)
+    figure, axes = subplots(1, len(alphas), (9.0, 2.7), sharey=True)
     for ax, alpha in zip(axes, alphas, strict=True):
         for rate, style in zip(rates, PAIR, strict=False):
             run = np.flatnonzero((a["anisotropy"] == alpha) & (a["sweep_rate"] == rate))[0]
@@ -193,49 +195,21 @@ def hysteresis(result: Result) -> Figure:
 
 def final_patterns(films: xr.Dataset, alphas: tuple[float, ...]) -> Figure:
     """The magnetization at the end of the sweep, one picture per anisotropy."""
-    figure, axes = _subplots(1, len(alphas), (9.0, 1.9))
+    figure, axes = subplots(1, len(alphas), (9.0, 1.9))
     for ax, alpha in zip(axes, alphas, strict=True):
         film = films.isel(run=int(np.argmin(np.abs(films.anisotropy.values - alpha))), frame=-1)
-        picture = _image(ax, film.magnetization.values, title=f"α = {float(film.anisotropy):g}")
+        picture = show_image(ax, film.magnetization.values, title=f"α = {float(film.anisotropy):g}")
     figure.colorbar(picture, ax=axes, shrink=0.8, label="φ")
-    return figure
-
-
-def domain_counts(result: Result) -> Figure:
-    """Number of negative domains and density of walls in the final state, over the anisotropy."""
-    figure, axes = _subplots(1, 2, (8.2, 3.0))
-    names = ("negative_domains", "wall_density")
-    labels = ("negative domains in the box", "wall length per area")
-    for ax, name, label in zip(axes, names, labels, strict=True):
-        rows = result.select(metric=name).astype(
-            {"anisotropy": float, "value": float, "low": float, "high": float}
-        )
-        ax.fill_between(rows.anisotropy, rows.low, rows.high, color=BLUE, alpha=0.2, label="95 % interval")
-        ax.plot(rows.anisotropy, rows.value, "o-", ms=3, color=BLUE, label="mean over samples")
-        ax.set(xlabel="anisotropy α", ylabel=label)
-    axes[0].legend(fontsize=8)
-    return figure
-
-
-def onset_times(result: Result) -> Figure:
-    """T_init over the anisotropy, beside the loss of stability of the clean film."""
-    a = result.arrays
-    figure, ax = _subplots(1, 1, (6.2, 3.2))
-    ax.plot(a["alphas"], a["onset_times"].T, ".", color=RED, ms=4, alpha=0.6)
-    ax.plot(a["alphas"], a["onset_times"].mean(axis=0), color=RED, label="T_init, disordered (dots: samples)")
-    ax.plot(a["alphas"], a["critical_time"], "--", color=BLUE, label="clean film loses stability")
-    ax.set(xlabel="anisotropy α", ylabel="time")
-    ax.legend(fontsize=8)
     return figure
 
 
 def reconstructions(films: xr.Dataset, rebuilt: ndarray, titles: list[str]) -> Figure:
     """Final frames of some runs (top) and what the autoencoder makes of them (bottom)."""
     truth = films.magnetization.values[:, -1]
-    figure, axes = _subplots(2, len(titles), (1.75 * len(titles) + 0.9, 3.8))
+    figure, axes = subplots(2, len(titles), (1.75 * len(titles) + 0.9, 3.8))
     for column, title in enumerate(titles):
-        _image(axes[0, column], truth[column], title=title)
-        picture = _image(axes[1, column], rebuilt[column])
+        show_image(axes[0, column], truth[column], title=title)
+        picture = show_image(axes[1, column], rebuilt[column])
     axes[0, 0].set_ylabel("truth")
     axes[1, 0].set_ylabel("rebuilt")
     figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
@@ -252,7 +226,7 @@ SPLIT_STYLES = {
 
 def reconstruction_against_pod(pod: Result, networks: Result) -> Figure:
     """Reconstruction error of POD against its number of modes, with the autoencoders beside it."""
-    figure, ax = _subplots(1, 1, (6.4, 3.6))
+    figure, ax = subplots(1, 1, (6.4, 3.6))
     for split, style in SPLIT_STYLES.items():
         for result, line in ((pod, {"ls": "-", "lw": 1, "ms": 4}), (networks, {"ls": "--", "ms": 10})):
             rows = result.select(metric="reconstruction_rmse", split=split)
@@ -267,7 +241,7 @@ def reconstruction_against_pod(pod: Result, networks: Result) -> Figure:
 
 def training(logs: dict[str, pd.DataFrame]) -> Figure:
     """The terms of the loss during training, one panel per arm, and the latent scales."""
-    figure, axes = _subplots(1, len(logs) + 1, (9.4, 3.1))
+    figure, axes = subplots(1, len(logs) + 1, (9.4, 3.1))
     skipped = ("epoch", "loss", "latent_scale", "validation")
     styles = list(zip((BLUE, RED, GREEN, GREY) * 2, (*STYLES, (0, (1, 3))), strict=False))
     for ax, (arm, log) in zip(axes, logs.items(), strict=False):
@@ -284,7 +258,7 @@ def training(logs: dict[str, pd.DataFrame]) -> Figure:
 
 def explained(results: dict[str, Result]) -> Figure:
     """Explained variance of the latent velocity over the anisotropy, of the arms and of the look-up."""
-    figure, axes = _subplots(1, 2, (8.6, 3.2), sharey=True)
+    figure, axes = subplots(1, 2, (8.6, 3.2), sharey=True)
     for ax, split in zip(axes, ("trained", "new_sweep_rate"), strict=True):
         for (arm, result), style, dots in zip(results.items(), PAIR, (":", "-."), strict=True):
             for name, marker in ((arm, "o"), ("lookup", "")):
@@ -302,7 +276,7 @@ def explained(results: dict[str, Result]) -> Figure:
 
 def singular_values(results: dict[str, Result]) -> Figure:
     """The stretching of the decoder: singular values of J/√N, median and range over states."""
-    figure, ax = _subplots(1, 1, (6.4, 3.2))
+    figure, ax = subplots(1, 1, (6.4, 3.2))
     for (arm, result), style in zip(results.items(), PAIR, strict=True):
         values = result.arrays["singular_values"][:, ::-1]
         values = values / np.sqrt(np.mean(values**2))
@@ -317,7 +291,7 @@ def singular_values(results: dict[str, Result]) -> Figure:
 
 def clock(result: Result) -> Figure:
     """What a table of (α, h) explains of the velocity, made from one sweep rate or from several."""
-    figure, ax = _subplots(1, 1, (6.0, 2.9))
+    figure, ax = subplots(1, 1, (6.0, 2.9))
     splits, cases = ("trained", "new_sweep_rate"), ("one rate", "several rates")
     for i, (case, color, hatch) in enumerate(zip(cases, (BLUE, RED), ("", "//"), strict=True)):
         values = [result.value("explained_variance", case=case, split=split) for split in splits]
@@ -334,7 +308,7 @@ def clock(result: Result) -> Figure:
 
 def potential_and_energy(runs: list[dict[str, ndarray]], titles: list[str]) -> Figure:
     """The learned potential and the true energy per area along runs, neither fitted to the other."""
-    figure, axes = _subplots(1, len(runs), (8.8, 2.9), sharey=True)
+    figure, axes = subplots(1, len(runs), (8.8, 2.9), sharey=True)
     for ax, run, title in zip(axes, runs, titles, strict=True):
         ax.plot(run["time"], run["energy"], **PAIR[0], label="true H per area")
         ax.plot(run["time"], run["potential"], **PAIR[1], label="learned V")
@@ -346,7 +320,7 @@ def potential_and_energy(runs: list[dict[str, ndarray]], titles: list[str]) -> F
 
 def responses(members: dict[str, Result], run: int) -> Figure:
     """What the members say of −∂V/∂h along one sweep, and the mean magnetization, for each arm."""
-    figure, axes = _subplots(1, 2, (8.6, 2.9), sharey=True)
+    figure, axes = subplots(1, 2, (8.6, 2.9), sharey=True)
     for ax, (arm, result) in zip(axes, members.items(), strict=True):
         a = result.arrays
         ax.plot(a["field"], a["magnetization"][run], color=GREY, lw=5, alpha=0.4, label="mean magnetization")
@@ -363,7 +337,7 @@ def responses(members: dict[str, Result], run: int) -> Figure:
 def freedoms(result: Result, *, run: int) -> Figure:
     """What Eq. (2) leaves free: the scale of z, and a function of the controls added to V."""
     a = result.arrays
-    figure, axes = _subplots(1, 2, (8.2, 3.0))
+    figure, axes = subplots(1, 2, (8.2, 3.0))
     axes[0].loglog(a["scales"], a["reconstruction_loss"], "o-", color=BLUE, label="‖X − X̂‖")
     axes[0].loglog(a["scales"], a["dynamics_loss"], "s--", color=RED, label="‖dz/dt + ∂V/∂z‖")
     axes[0].set(xlabel="scale s of the latent space", ylabel="mean norm")
@@ -378,7 +352,7 @@ def freedoms(result: Result, *, run: int) -> Figure:
 def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
     """Fig. 2A: V in time and the error one step ahead for two anisotropies; between them the true H."""
     a = curves.arrays
-    figure, axes = _subplots(3, 1, (8.2, 6.6), sharex=True)
+    figure, axes = subplots(3, 1, (8.2, 6.6), sharex=True)
     for i, alpha in enumerate(alphas):
         color = PAIR[i]["color"]
         axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
@@ -402,7 +376,7 @@ def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
 def gauge_fixed(members: Result, alphas: tuple[float, float]) -> Figure:
     """Fig. 2A with nothing left free: V of every member on the true H, and the errors with their measures."""
     a = members.arrays
-    figure, axes = _subplots(2, 2, (9.0, 5.0), sharex="col")
+    figure, axes = subplots(2, 2, (9.0, 5.0), sharex="col")
     for column, alpha in enumerate(alphas):
         time, style = a["time"][column], PAIR[column]
         top, bottom = axes[0, column], axes[1, column]
@@ -429,7 +403,7 @@ def _band(ax: Axes, time: ndarray, values: ndarray, *, color: str, linestyle: st
 
 def skill_by_lead(result: Result) -> Figure:
     """Skill in the increment form against the lead time, of an arm and its rivals, with intervals."""
-    figure, axes = _subplots(1, 3, (9.4, 3.4), sharey=True)
+    figure, axes = subplots(1, 3, (9.4, 3.4), sharey=True)
     rows = result.select(metric="skill", case="increment")
     styles = zip((BLUE, GREY, GREEN, RED, "black"), STYLES, "osD^v", strict=True)
     looks = dict(zip(rows["arm"].unique(), styles, strict=False))
@@ -467,77 +441,19 @@ def six_frames(curves: Result, alphas: tuple[float, float]) -> Figure:
     """Fig. 2B: truth beside prediction one step ahead, for the frames a to f."""
     a = curves.arrays
     points = labelled_frames(curves)
-    figure, axes = _subplots(2, 6, (9.2, 3.6))
+    figure, axes = subplots(2, 6, (9.2, 3.6))
     for column, (letter, (run, frame)) in enumerate(zip("abcdef", points, strict=True)):
         title = f"{letter}: α = {alphas[run]:g}\nt = {a['time'][run, frame]:.0f}"
-        _image(axes[0, column], a["truth"][run, frame], title=title)
-        picture = _image(axes[1, column], a["prediction"][run, frame])
+        show_image(axes[0, column], a["truth"][run, frame], title=title)
+        picture = show_image(axes[1, column], a["prediction"][run, frame])
     axes[0, 0].set_ylabel("truth")
     axes[1, 0].set_ylabel("prediction")
     figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
     return figure
 
 
-def onset_gradient(result: Result, members: Result) -> Figure:
-    """Fig. 2C: the gradient of V at T_init over anisotropy, several trainings, and the lag of the frame."""
-    a, b = result.arrays, members.arrays
-    figure, axes = _subplots(1, 3, (9.6, 3.1))
-    seen = ~a["held"]
-    axes[0].plot(a["alphas"], a["onset_gradient"], color=BLUE, lw=1)
-    axes[0].plot(a["alphas"][seen], a["onset_gradient"][seen], "o", color=BLUE, label="trained on")
-    axes[0].plot(
-        a["alphas"][~seen], a["onset_gradient"][~seen], "s", color=RED, mfc="white", label="held out"
-    )
-    axes[0].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
-    for gradient, style in zip(b["member_gradients"], STYLES, strict=False):
-        axes[1].plot(b["alphas"], gradient / gradient.mean(), ls=style, color=BLUE, lw=1)
-    axes[1].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ over its mean", ylim=(0, None))
-    axes[2].plot(a["alphas"], a["onset_lag"], "o-", ms=4, color=GREEN)
-    axes[2].set(xlabel="anisotropy α", ylabel="from T_init to the frame", ylim=(0, None))
-    axes[0].legend(fontsize=8)
-    return figure
-
-
-TESTED = {
-    "onset_gradient": "gradient, frame",
-    "onset_gradient_interpolated": "gradient, at T_init",
-    "onset_rate_interpolated": "true rate, at T_init",
-    "onset_time": "onset time",
-    "negative_domains": "final domains",
-}
-"""The curves of the jump test, in words."""
-
-
-def jump_curves(result: Result) -> Figure:
-    """The curves of the jump test, each over its range, with the best place for a jump."""
-    a = result.arrays
-    figure, axes = _subplots(1, len(TESTED), (9.8, 2.7), sharex=True, sharey=True)
-    for ax, (name, words) in zip(axes, TESTED.items(), strict=True):
-        curve = a[name]
-        p = result.value("jump_p_value", case=name)
-        ax.plot(a["alphas"], (curve - curve.min()) / np.ptp(curve), "o-", ms=3, color=BLUE)
-        ax.axvline(result.value("jump_position", case=name), ls="--", color=RED)
-        ax.set_title(f"{words}\np = {p:.3f}", fontsize=9)
-        ax.set_xlabel("α")
-    axes[0].set_ylabel("curve over its range")
-    return figure
-
-
-def smooth_and_sharp(result: Result) -> Figure:
-    """The gradient at onset and the number of final domains on one axis of anisotropy."""
-    a = result.arrays
-    figure, ax = _subplots(1, 1, (6.4, 3.2))
-    for name, label, style in (
-        ("onset_gradient", "‖∂V/∂z‖ at T_init", PAIR[0]),
-        ("negative_domains", "negative domains in the final state", PAIR[1]),
-    ):
-        ax.plot(a["alphas"], a[name] / a[name].max(), label=label, **style)
-    ax.set(xlabel="anisotropy α", ylabel="share of the largest value", ylim=(0, 1.05))
-    ax.legend(fontsize=8)
-    return figure
-
-
-def _image(ax: Axes, values: ndarray, *, title: str = "", vmin: float = -1.2, vmax: float = 1.2):
+def show_image(ax: Axes, values: ndarray, *, title: str = "", vmin: float = -1.2, vmax: float = 1.2):
+    """Draw one field and return the picture, for its colour bar."""
     picture = ax.imshow(values, origin="lower", cmap=FIELD_MAP, vmin=vmin, vmax=vmax)
     ax.set_title(title, fontsize=9)
     ax.set(xticks=[], yticks=[])

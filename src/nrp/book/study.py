@@ -154,8 +154,8 @@ class Study:
     def publish(self) -> list[Path]:
         """Write what is published, and return the folders.
 
-        That is the results over members, over latent dimensions, of POD and of the exact energy, with the
-        weights of the first member of each arm.
+        That is the results over members, with the weights of the first member of each arm, over latent
+        dimensions and variants of the film, of POD and of the exact energy, and of the controls.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class Study:
         if self.profile.members == 1:
             raise InvalidSetting(f"profile = {self.profile.name!r}: trains one member; must train several")
         folders = []
-        kinds = ("members_", "latents", "pod", "exact_energy")
+        kinds = ("members_", "latents", "pod", "exact_energy", "transition_", "power", "sensitivity")
         for name in (name for name in self.results if name.startswith(kinds)):
             self.result(name)
             arm = name.removeprefix("members_")

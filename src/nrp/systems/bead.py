@@ -69,7 +69,9 @@ def tilt(anisotropy: float, settings: Tilt) -> float:
     """Return s(α), by which a landscape leans to the right."""
     distance = anisotropy - settings.place
     step = np.tanh(distance / settings.width) if settings.width else np.sign(distance)
-    return float(settings.level + settings.trend * distance + settings.change * step / 2)
+    random = np.random.default_rng([settings.seed, round(1e6 * anisotropy)]).normal()
+    smooth = settings.level + settings.trend * distance + settings.change * step / 2
+    return float(smooth + settings.scatter * random)
 
 
 def pixel_centres(settings: BeadSettings) -> Float[ndarray, " pixels"]:

@@ -1,0 +1,215 @@
+"""The figures of the test for jumps, its controls and the droplet model."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy import ndarray
+
+from nrp.analysis import Result
+from nrp.book.figures import BLUE, GREEN, GREY, PAIR, RED, STYLES, subplots
+
+TESTED = {
+    "onset_gradient": "gradient, first frame",
+    "onset_gradient_interpolated": "gradient, at T_init",
+    "separate_gradient": "separate potentials",
+    "decoded_rate": "decoded rate",
+    "separate_rate": "decoded, separate",
+    "onset_rate": "true rate",
+    "onset_time": "onset time",
+    "negative_domains": "final domains",
+}
+"""The main curves of the test, in words."""
+
+
+def onset_gradient(result: Result, published: Result) -> Figure:
+    """Fig. 2C: the gradient of V at T_init over anisotropy, several trainings, and the lag of the frame."""
+    a, b = result.arrays, published.arrays
+    figure, axes = subplots(1, 3, (9.6, 3.1))
+    seen, gradient = ~a["held"], a["onset_gradient"][0]
+    axes[0].plot(a["alphas"], gradient, color=BLUE, lw=1)
+    axes[0].plot(a["alphas"][seen], gradient[seen], "o", color=BLUE, label="trained on")
+    axes[0].plot(a["alphas"][~seen], gradient[~seen], "s", color=RED, mfc="white", label="held out")
+    axes[0].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
+    for one, style in zip(b["onset_gradient"], STYLES, strict=False):
+        axes[1].plot(b["alphas"], one / one.mean(), ls=style, color=BLUE, lw=1)
+    axes[1].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ over its mean", ylim=(0, None))
+    axes[2].plot(a["alphas"], a["onset_lag"], "o-", ms=4, color=GREEN)
+    axes[2].set(xlabel="anisotropy α", ylabel="from T_init to the frame", ylim=(0, None))
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def companions(results: dict[str, Result]) -> Figure:
+    """The onset in units of the image: true rate of change, and decoded rates of joint and separate V."""
+    figure, axes = subplots(1, len(results), (9.4, 3.3), sharey=True)
+    for ax, (arm, result) in zip(axes, results.items(), strict=True):
+        a = result.arrays
+        for name, label, color, line in (
+            ("onset_rate", "true, samples", GREY, "-"),
+            ("decoded_rate", "decoded, one V for all α", BLUE, "--"),
+            ("separate_rate", "decoded, one V for each α", RED, ":"),
+        ):
+            _spread(ax, a["alphas"], a[name], color=color, ls=line, label=label)
+        ax.set(title=f"arm {arm}", xlabel="anisotropy α", ylim=(0, None))
+    axes[0].set(ylabel="rms of ∂φ/∂t at T_init")
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def moments(result: Result) -> Figure:
+    """The gradient read at other moments, and its part along unstable directions."""
+    a = result.arrays
+    figure, axes = subplots(1, 2, (9.0, 3.1))
+    names = (
+        "gradient 10 before",
+        "onset_gradient_interpolated",
+        "gradient 10 after",
+        "gradient at the fastest",
+    )
+    labels = ("10 before T_init", "at T_init", "10 after T_init", "where the film is fastest")
+    for name, label, line, color in zip(names, labels, STYLES, (GREY, BLUE, RED, GREEN), strict=False):
+        _spread(axes[0], a["alphas"], a[name], color=color, ls=line, label=label)
+    for name, label, style in (
+        ("onset_gradient", "the whole gradient", PAIR[0]),
+        ("unstable_gradient", "along unstable directions", PAIR[1]),
+    ):
+        _spread(axes[1], a["alphas"], a[name], color=style["color"], ls=style["linestyle"], label=label)
+    for ax in axes:
+        ax.set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖", ylim=(0, None))
+        ax.legend(fontsize=8)
+    return figure
+
+
+def _spread(ax: Axes, x: ndarray, curves: ndarray, *, color: str, ls: object, label: str) -> None:
+    """Draw the mean of some curves and the range they fill."""
+    if len(curves) > 1:
+        ax.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.18)
+    ax.plot(x, curves.mean(axis=0), color=color, ls=ls, lw=1.4, label=label)
+
+
+def tested_curves(result: Result) -> Figure:
+    """The curves of the test, each over its range, with the best place for a jump."""
+    a = result.arrays
+    figure, axes = subplots(2, len(TESTED) // 2, (9.8, 4.6), sharex=True, sharey=True)
+    for ax, (name, words) in zip(axes.flat, TESTED.items(), strict=True):
+        curve = a[name].mean(axis=0)
+        p = result.value("jump_p_value", case=name)
+        ax.plot(a["alphas"], (curve - curve.min()) / np.ptp(curve), "o-", ms=3, color=BLUE)
+        ax.axvline(result.value("jump_position", case=name), ls="--", color=RED)
+        ax.set_title(f"{words}, p = {p:.3f}", fontsize=9)
+    for ax in axes[1]:
+        ax.set(xlabel="α")
+    for ax in axes[:, 0]:
+        ax.set(ylabel="curve over its range")
+    return figure
+
+
+def beads(power: Result) -> Figure:
+    """What is read at the onset of beads in landscapes that change smoothly, or jump, at a known α."""
+    kinds = power.select(system="bead", metric="rate_error")["split"].tolist()
+    figure, axes = subplots(1, len(kinds), (9.6, 3.1), sharey=True)
+    for ax, kind in zip(axes, kinds, strict=True):
+        a = power.arrays
+        alphas, truth = a[f"{kind}/alphas"], a[f"{kind}/onset_rate"][0]
+        ax.plot(alphas, truth / truth.mean(), color=GREY, lw=4, alpha=0.5, label="true rate")
+        for name, label, style in (
+            ("decoded_rate", "one V for all α", PAIR[0]),
+            ("separate_rate", "one V for each α", PAIR[1]),
+        ):
+            ax.plot(alphas, a[f"{kind}/{name}"][0] / truth.mean(), lw=1.4, label=label, **style)
+        ax.set(title=kind, xlabel="anisotropy α")
+    axes[0].set(ylabel="rate at the onset over its mean")
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def detection(power: Result) -> Figure:
+    """How often the test raises an alarm, against the size of the jump and the width of a smooth change."""
+    figure, axes = subplots(1, 2, (9.0, 3.4), sharey=True)
+    styles = {
+        "onset_gradient_interpolated": ("one V for all α", BLUE, "o", "-"),
+        "separate_gradient": ("one V for each α", RED, "s", "--"),
+        "onset_rate": ("true rate", GREY, "^", ":"),
+    }
+    for shift, (curve, (label, color, marker, line)) in enumerate(styles.items()):
+        for ax, metric in zip(axes, ("detection_rate", "false_alarm_rate"), strict=True):
+            rows = power.select(metric=metric, case=curve, system="bead")
+            rows = rows[~rows["split"].str.endswith("all")]
+            value, low, high = (rows[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
+            at = np.arange(len(rows)) + 0.12 * (shift - 1)
+            style = {"color": color, "marker": marker, "ls": line, "ms": 5, "lw": 1.2}
+            ax.errorbar(at, value, [value - low, high - value], label=label, capsize=2, **style)
+            ax.set_xticks(np.arange(len(rows)), labels=[_kind(split) for split in rows["split"]], fontsize=8)
+    axes[0].set(
+        xlabel="jump, as a share of the mean rate", ylabel="share of runs with an alarm", ylim=(-0.05, 1.05)
+    )
+    axes[1].set(xlabel="smooth change of half the mean rate")
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def _kind(split: str) -> str:
+    return split.removeprefix("jump ").removeprefix("smooth, ")
+
+
+def hexagons(power: Result) -> Figure:
+    """A Swift–Hohenberg field: what is read at the onset, and the domains of the final state."""
+    a = power.arrays
+    figure, axes = subplots(1, 2, (8.6, 3.0))
+    g = a["first order/alphas"]
+    axes[0].plot(g, a["first order/onset_gradient_interpolated"][0], "o-", ms=3, color=BLUE)
+    axes[0].set(xlabel="strength g of the quadratic term", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
+    axes[1].plot(g, a["first order/final_domains"][0], "s-", ms=3, color=RED)
+    axes[1].set(xlabel="strength g of the quadratic term", ylabel="domains at the end", ylim=(0, None))
+    return figure
+
+
+def smooth_and_sharp(result: Result) -> Figure:
+    """The gradient at onset and the number of final domains on one axis of anisotropy."""
+    a = result.arrays
+    figure, ax = subplots(1, 1, (6.4, 3.2))
+    for name, label, style in (
+        ("onset_gradient_interpolated", "‖∂V/∂z‖ at T_init", PAIR[0]),
+        ("negative_domains", "negative domains in the final state", PAIR[1]),
+    ):
+        curve = a[name].mean(axis=0)
+        ax.plot(a["alphas"], curve / curve.max(), label=label, **style)
+    ax.set(xlabel="anisotropy α", ylabel="share of the largest value", ylim=(0, 1.05))
+    ax.legend(fontsize=8)
+    return figure
+
+
+def thresholds(result: Result, patterns: Result) -> Figure:
+    """The fields below which droplets, worms and waves pay, and the field of the first negative point."""
+    a = result.arrays
+    figure, axes = subplots(1, 2, (9.4, 3.5))
+    for name, label, color, line in (
+        ("droplet_field", "a droplet pays", BLUE, "-"),
+        ("worm_field", "a worm pays", RED, "--"),
+        ("critical_field", "a wave grows (clean film)", GREY, ":"),
+        ("onset_field", "first negative point, measured", "black", "-."),
+    ):
+        axes[0].plot(a["alphas"], a[name], color=color, ls=line, label=label)
+    for name in ("labyrinth_end", "labyrinth_return"):
+        place = patterns.value(name)
+        if np.isfinite(place):
+            axes[0].axvline(place, color=GREEN, lw=1, ls=(0, (1, 2)))
+            axes[0].annotate(
+                name.replace("_", " "),
+                (place, 0.02),
+                xycoords=("data", "axes fraction"),
+                fontsize=7,
+                ha="right",
+                rotation=90,
+                color=GREEN,
+            )
+    axes[0].set(xlabel="anisotropy α", ylabel="external field h")
+    axes[0].legend(fontsize=7)
+    for field, energy, line in zip(a["fields"], a["lattice_energy"], STYLES, strict=True):
+        axes[1].plot(a["densities"], energy, ls=line, color=BLUE, label=f"h = {field:.2f}")
+    axes[1].axhline(0, color=GREY, lw=1)
+    axes[1].set(xlabel="droplets per area", ylabel="energy per area above the uniform film")
+    axes[1].legend(fontsize=8)
+    return figure
