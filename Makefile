@@ -28,6 +28,7 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet -r requirements-bench.lock
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/learning.py
+	$(BIN)/python benchmarks/analysis.py
 
 # Trains every member of every arm; what is interrupted goes on from where it was.
 published: $(READY)

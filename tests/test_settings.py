@@ -37,7 +37,7 @@ BAD = [
     (FilmSettings, "start", "warm", "'equilibrium', 'uniform' or 'random'"),
     (FilmSettings, "start_level", float("nan"), "finite"),
     (CampaignSettings, "seed", -1, "greater than or equal to 0"),
-    (CampaignSettings, "system", {"system": "sponge"}, "'film', 'bead'"),
+    (CampaignSettings, "system", {"system": "sponge"}, "'film', 'swift_hohenberg', 'bead'"),
     (ModelSettings, "arm", "leg", "paper"),
     (ModelSettings, "latent", 0, "greater than or equal to 1"),
     (ModelSettings, "learning_rate", 0.0, "greater than 0"),

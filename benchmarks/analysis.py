@@ -1,0 +1,67 @@
+"""How long the patterns and the test for jumps take: ``python benchmarks/analysis.py``.
+
+The morphology of the final states of a campaign of 31 anisotropies × 5 samples at 128 × 128 pixels, with
+periodic persistence, part by part; one test of a curve; one control, from the film to the test.  On one core.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from record import machine
+
+from nrp.analysis.continuity import weigh
+from nrp.analysis.controls import run_control
+from nrp.analysis.morphology import (
+    describe,
+    euler_number,
+    measure_domains,
+    morphology,
+    patterns,
+    peak_width,
+    persistence,
+)
+from nrp.settings import FilmSettings, profile
+from nrp.simulation import open_dataset, simulate
+from nrp.store import Store
+
+
+def main() -> None:
+    """Print the table."""
+    torch.set_num_threads(1)
+    machine("numpy", "scipy", "scikit-image", "gudhi", "torch")
+    films = profile("book").films.replace(system=FilmSettings(coarsen=1), sample=tuple(range(5)), frames=2)
+    data = open_dataset(simulate(films, Store()))
+    first, others = (data.isel(run=np.flatnonzero(choice)) for choice in (data.sample == 0, data.sample > 0))
+    images = data.magnetization.isel(frame=-1).values.astype(float)
+    pixel = float(data.x[1] - data.x[0])
+    count = f"{len(images)} states of {' × '.join(map(str, images.shape[1:]))}"
+    _time(f"patterns, {count}", lambda: patterns(first, others))
+    for name, call in (
+        ("all descriptors", lambda image: morphology(image, pixel)),
+        ("domains, walls and wavenumber", lambda image: describe(image[None], pixel)),
+        ("area and elongation of each domain", lambda image: measure_domains(image < 0, pixel)),
+        ("Euler number", lambda image: euler_number(image < 0)),
+        ("structure factor", lambda image: peak_width(image, pixel)),
+        ("persistence from below", lambda image: persistence(image, dimension=0)),
+    ):
+        _time(f"  {name}", lambda call=call: [call(image) for image in images])
+    x = np.linspace(1, 4, 31)
+    noisy = np.tanh(x - 2.5) + 0.02 * np.random.default_rng(0).normal(size=31)
+    weigh(x, noisy, draws=10)
+    _time("test of one curve of 31 points", lambda: weigh(x, noisy, power=False))
+    _time("the same with the smallest detectable jump", lambda: weigh(x, noisy))
+    _time("one control, a bead", lambda: run_control(profile("book").controls[0]))
+
+
+def _time(name: str, call: Callable[[], object]) -> None:
+    start = time.perf_counter()
+    call()
+    print(f"{name:<50}{time.perf_counter() - start:8.2f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
