@@ -15,7 +15,7 @@ from nrp.analysis.result import Result
 from nrp.book.study import PUBLISHED
 from nrp.store import PROVENANCE, write_text
 
-_IMPORTED_AS = {"py-pde": "pde"}
+_IMPORTED_AS = {"py-pde": "pde", "scikit-image": "skimage"}
 
 
 def machine(*libraries: str) -> dict[str, str]:
