@@ -111,6 +111,7 @@ def test_unknown_names_are_refused(tmp_path):
 def test_nothing_is_computed_by_asking_for_keys(tmp_path):
     store = Store(tmp_path)
     study = Study("book", store)
-    assert len(study.keys()) == len(study.datasets) + len(study.models) + len(study.results)
+    parts = (study.datasets, study.models, study.results, study.profile.controls)
+    assert len(study.keys()) == sum(map(len, parts))
     assert "solver" not in {row["analysis"] for row in study.stored_rows()}
     assert list(store.entries()) == []

@@ -246,7 +246,9 @@ def test_a_filmed_bead_has_an_intensity_and_no_disorder(store):
     assert data.intensity.dims == ("run", "frame", "y", "x")
     assert not {"disorder", "magnetization"} & set(data.variables)
     assert data.energy.shape == (3, 5)
-    assert np.isnan(data.onset_time).all()
+    # One stands right of the middle when it begins, and one left of it stays there.
+    right = data.intensity.isel(frame=0).weighted(data.intensity.isel(frame=0)).mean("y").idxmax("x") > 0
+    assert (data.onset_time.values[right.values] == 0).all()
     assert data.attrs["frames_are"] == "values on the simulated grid"
     assert data.attrs["scheme"] == "rk4"
     assert np.isnan(data.calibrated_error).all()

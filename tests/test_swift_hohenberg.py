@@ -96,7 +96,7 @@ def test_stripes_give_way_to_hexagons_where_they_should(share, stable):
     drive = 0.02
     chosen = settings(drive, box=HEXAGONAL, points=56)
     field = SwiftHohenberg(chosen, anisotropy=share * stripes_end(drive))
-    y, x = axes(chosen)
+    _, x = axes(chosen)
     stripe = np.cos(4 * np.pi * x / chosen.box[1])
     phi = relaxed(field, np.sqrt(4 * drive / 3) * stripe, time=200)
     others = hexagons(chosen) - stripe

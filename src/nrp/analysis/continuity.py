@@ -31,6 +31,7 @@ _MARGIN = 3
 """Points that must lie on either side of a change."""
 _WIDTHS = (1.0, 1.5, 2.5, 4.0, 7.0)
 """Of the steep change, in steps of α."""
+_TINY = np.finfo(float).tiny
 FEWEST = 2 * _MARGIN + len(_DEGREES) + 2
 
 
@@ -66,8 +67,9 @@ class _Shapes(NamedTuple):
 
     residual: Float[ndarray, "shape point point"]
     """What a curve leaves over, as a matrix."""
-    left_out: Float[ndarray, "shape point point"]
-    """The same, each point predicted from the others."""
+    left_out: Float[ndarray, "shape pair"]
+    """The mean square of what is left over if each point is predicted from the others, as a form in the
+    products of pairs of points."""
     size: Float[ndarray, "shape point"]
     """The size of the jump or change as a sum over the points."""
     place: Float[ndarray, " shape"]
@@ -114,7 +116,7 @@ def weigh(
         raise ValueError("x: must be evenly spaced")
     error = np.ones_like(x) if error is None else error / np.median(error)
     shapes = _shapes(tuple(x.tolist()), tuple(error.tolist()))
-    curve, random = y / error, np.random.default_rng(seed)
+    curve, random = (y - y.mean()) / error, np.random.default_rng(seed)
     likelihood, best = _likelihoods(curve[None], shapes)
     statistic = _statistic(likelihood)[0]
     continuous = max(("smooth", "kinked"), key=lambda name: likelihood[name][0])
@@ -182,7 +184,8 @@ def _described(x: ndarray, weight: ndarray, changes: list[tuple]) -> _Shapes:
             inverse = np.linalg.pinv(columns)
             residual = np.eye(len(x)) - columns @ inverse
             left_out = residual / np.maximum(np.diag(residual), 1e-6)[:, None]
-            parts.append((residual, left_out, inverse[-1], place, degree + 1 + free))
+            form = left_out.T @ left_out / len(x)
+            parts.append((residual, _packed(form), inverse[-1], place, degree + 1 + free))
     return _Shapes(*map(np.array, zip(*parts, strict=True)))
 
 
@@ -190,13 +193,21 @@ def _likelihoods(
     curves: Float[ndarray, "curve point"], shapes: dict[str, _Shapes]
 ) -> tuple[dict[str, ndarray], dict[str, ndarray]]:
     """Return the leave-one-out log-likelihood of each description for each curve, and the best shape."""
+    points = curves.shape[1]
+    first, second = np.triu_indices(points)
+    products = curves[:, first] * curves[:, second]
+    floor = 1e-14 * np.mean(curves**2, axis=1)  # of the rounding
     likelihood, best = {}, {}
     for name, each in shapes.items():
-        errors = each.left_out @ curves.T
-        square = np.einsum("spc,spc->sc", errors, errors) / curves.shape[1]
+        square = each.left_out @ products.T
         best[name] = square.argmin(axis=0)
-        likelihood[name] = -curves.shape[1] / 2 * np.log(square.min(axis=0) + np.finfo(float).tiny)
+        likelihood[name] = -points / 2 * np.log(np.maximum(square.min(axis=0), floor) + _TINY)
     return likelihood, best
+
+
+def _packed(form: Float[ndarray, "point point"]) -> Float[ndarray, " pair"]:
+    """Return a symmetric form as its coefficients of the products of pairs."""
+    return (2 * form - np.diag(np.diag(form)))[np.triu_indices(len(form))]
 
 
 def _statistic(likelihood: dict[str, ndarray]) -> ndarray:

@@ -154,8 +154,11 @@ def _kind(split: str) -> str:
     return split.removeprefix("jump ").removeprefix("smooth, ")
 
 
-def hexagons(power: Result) -> Figure:
-    """A Swift–Hohenberg field: what is read at the onset, and the domains of the final state."""
+def hexagons(power: Result, end: float) -> Figure:
+    """A Swift–Hohenberg field: what is read at the onset, and the domains of the final state.
+
+    Dashed: where stripes become unstable.
+    """
     a = power.arrays
     figure, axes = subplots(1, 2, (8.6, 3.0))
     g = a["first order/alphas"]
@@ -163,6 +166,8 @@ def hexagons(power: Result) -> Figure:
     axes[0].set(xlabel="strength g of the quadratic term", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
     axes[1].plot(g, a["first order/final_domains"][0], "s-", ms=3, color=RED)
     axes[1].set(xlabel="strength g of the quadratic term", ylabel="domains at the end", ylim=(0, None))
+    for ax in axes:
+        ax.axvline(end, color=GREY, ls="--", lw=1)
     return figure
 
 
