@@ -161,6 +161,8 @@ def threshold(
 ) -> tuple[float, Shape, float]:
     """Return the field below which a domain (a worm: dimension 1) pays, with its shape and depth there.
 
+    The field and the depth are nan where it never does before it has no depth.
+
     Parameters
     ----------
     anisotropy
@@ -176,7 +178,7 @@ def threshold(
     above = gain**2 / (8 * film.stiffness * steep) + (anisotropy - cost) * u2 / 2
     squares = above / (anisotropy * (1.5 * u2 - u3**2 / u4))
     best = int(squares.argmax())
-    level = float(np.sqrt(max(squares[best], 0.0)))
+    level = float(np.sqrt(squares[best])) if squares[best] > 0 else np.nan
     wall = float(2 * film.stiffness * steep[best] / gain[best])
     shape = Shape(float(_RATIOS[best]) * wall, wall, dimension)
     depth = 2 * level * float(u3[best] / u4[best])

@@ -112,13 +112,13 @@ def beads(power: Result) -> Figure:
     figure, axes = subplots(1, len(kinds), (9.6, 3.1), sharey=True)
     for ax, kind in zip(axes, kinds, strict=True):
         a = power.arrays
-        alphas, truth = a[f"{kind}/alphas"], a[f"{kind}/onset_rate"][0]
+        alphas, truth = a[f"{kind}/alphas"], a[f"{kind}/onset_rate"]
         ax.plot(alphas, truth / truth.mean(), color=GREY, lw=4, alpha=0.5, label="true rate")
         for name, label, style in (
             ("decoded_rate", "one V for all α", PAIR[0]),
             ("separate_rate", "one V for each α", PAIR[1]),
         ):
-            ax.plot(alphas, a[f"{kind}/{name}"][0] / truth.mean(), lw=1.4, label=label, **style)
+            ax.plot(alphas, a[f"{kind}/{name}"] / truth.mean(), lw=1.4, label=label, **style)
         ax.set(title=kind, xlabel="anisotropy α")
     axes[0].set(ylabel="rate at the onset over its mean")
     axes[0].legend(fontsize=8)
@@ -162,9 +162,9 @@ def hexagons(power: Result, end: float) -> Figure:
     a = power.arrays
     figure, axes = subplots(1, 2, (8.6, 3.0))
     g = a["first order/alphas"]
-    axes[0].plot(g, a["first order/onset_gradient_interpolated"][0], "o-", ms=3, color=BLUE)
+    axes[0].plot(g, a["first order/onset_gradient_interpolated"], "o-", ms=3, color=BLUE)
     axes[0].set(xlabel="strength g of the quadratic term", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
-    axes[1].plot(g, a["first order/final_domains"][0], "s-", ms=3, color=RED)
+    axes[1].plot(g, a["first order/final_domains"], "s-", ms=3, color=RED)
     axes[1].set(xlabel="strength g of the quadratic term", ylabel="domains at the end", ylim=(0, None))
     for ax in axes:
         ax.axvline(end, color=GREY, ls="--", lw=1)
@@ -203,15 +203,16 @@ def thresholds(result: Result, patterns: Result) -> Figure:
             axes[0].axvline(place, color=GREEN, lw=1, ls=(0, (1, 2)))
             axes[0].annotate(
                 name.replace("_", " "),
-                (place, 0.02),
+                (place, 0.98),
                 xycoords=("data", "axes fraction"),
                 fontsize=7,
                 ha="right",
+                va="top",
                 rotation=90,
                 color=GREEN,
             )
     axes[0].set(xlabel="anisotropy α", ylabel="external field h")
-    axes[0].legend(fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8)
     for field, energy, line in zip(a["fields"], a["lattice_energy"], STYLES, strict=True):
         axes[1].plot(a["densities"], energy, ls=line, color=BLUE, label=f"h = {field:.2f}")
     axes[1].axhline(0, color=GREY, lw=1)
