@@ -52,6 +52,22 @@ BOUNDS: dict[str, Bound] = {
     "onset at α = 4": Bound(
         "onset", "onset_time", (136, 144), (71, 78), {"anisotropy": 4.0, "case": "range"}
     ),
+    "the first labyrinth ends": Bound("patterns", "labyrinth_end", (1.6, 1.95), (1.2, 2.0)),
+    "beads that jump": Bound(
+        "power",
+        "detection_rate",
+        (0.5, 1),
+        where={"split": "jump 0.5", "case": "separate_gradient", "system": "bead"},
+    ),
+    "beads that do not": Bound(
+        "power",
+        "false_alarm_rate",
+        (0, 0.3),
+        where={"split": "smooth, all", "case": "separate_gradient", "system": "bead"},
+    ),
+    "droplets before waves": Bound(
+        "droplets", "crossing", (1.2, 1.3), where={"case": "droplets before waves"}
+    ),
     "reconstruction": Bound(
         "forecast_paper", "reconstruction_rmse", (0, 0.03), (0, 0.2), {"split": "trained", "arm": "paper"}
     ),
