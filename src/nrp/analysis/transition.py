@@ -34,6 +34,7 @@ def transition(*inputs: xr.Dataset | Result | ReducedModel) -> Result:
       anisotropy alone (`nrp.reduction.separate_slopes`), so that nothing makes them smooth in α;
     - ``unstable_gradient``, the part of ∂V/∂z along directions in which V curves downwards;
     - the gradient 10 units of time before and after T_init, and where the film moves fastest;
+    - ``gradient on other samples``, at T_init, of the first member on films of disorder that it has not seen;
     - ``onset_time`` and ``negative_domains``, of the final state, over the samples.
 
     Rows per anisotropy: each curve, with the 95 % interval over members or samples if there are several, and
@@ -80,8 +81,10 @@ def transition(*inputs: xr.Dataset | Result | ReducedModel) -> Result:
         for model, each in zip(models, read, strict=True)
     ]
     learned = {name: np.stack([each[name] for each in every]) for name in every[0]}
+    parts = _by_sample(films, samples)
+    learned["gradient on other samples"] = np.stack([_gradients(models[0], part) for part in parts[1:]])
     measured = {
-        "onset_rate": np.stack([true_rates(part) for part in _by_sample(films, samples)]),
+        "onset_rate": np.stack([true_rates(part) for part in parts]),
         "onset_time": onsets.arrays["onset_times"],
         "negative_domains": patterns.arrays["negative_domains"],
     }
@@ -208,6 +211,14 @@ def curve_rows(
             for name, value in test.likelihood.items()
         ),
     ]
+
+
+def _gradients(model: ReducedModel, films: xr.Dataset) -> ndarray:
+    """Return ‖∂V/∂z‖ at T_init of each run."""
+    data = load_frames(films)
+    with torch.no_grad():
+        slope = model.slope(model.encode(data.images), data.controls)
+    return interpolated(films.time.values, _norms(slope), films.onset_time.values)
 
 
 def _by_sample(films: xr.Dataset, samples: xr.Dataset) -> list[xr.Dataset]:

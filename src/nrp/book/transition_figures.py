@@ -59,9 +59,9 @@ def companions(results: dict[str, Result]) -> Figure:
 
 
 def moments(result: Result) -> Figure:
-    """The gradient read at other moments, and its part along unstable directions."""
+    """The gradient at other moments, its part along unstable directions, and that on other disorder."""
     a = result.arrays
-    figure, axes = subplots(1, 2, (9.0, 3.1))
+    figure, axes = subplots(1, 3, (9.8, 3.3))
     names = (
         "gradient 10 before",
         "onset_gradient_interpolated",
@@ -76,9 +76,13 @@ def moments(result: Result) -> Figure:
         ("unstable_gradient", "along unstable directions", PAIR[1]),
     ):
         _spread(axes[1], a["alphas"], a[name], color=style["color"], ls=style["linestyle"], label=label)
+    first = a["onset_gradient_interpolated"][0]
+    axes[2].plot(a["alphas"], first, color=BLUE, lw=1.4, label="its own sample")
+    _spread(axes[2], a["alphas"], a["gradient on other samples"], color=RED, ls="--", label="other disorder")
     for ax in axes:
-        ax.set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖", ylim=(0, None))
-        ax.legend(fontsize=8)
+        ax.set(xlabel="anisotropy α", ylim=(0, None))
+        ax.legend(fontsize=7)
+    axes[0].set(ylabel="‖∂V/∂z‖")
     return figure
 
 
