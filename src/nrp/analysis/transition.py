@@ -82,7 +82,7 @@ def transition(*inputs: xr.Dataset | Result | ReducedModel) -> Result:
     ]
     learned = {name: np.stack([each[name] for each in every]) for name in every[0]}
     parts = _by_sample(films, samples)
-    learned["gradient on other samples"] = np.stack([_gradients(models[0], part) for part in parts[1:]])
+    elsewhere = {"gradient on other samples": np.stack([_gradients(models[0], part) for part in parts[1:]])}
     measured = {
         "onset_rate": np.stack([true_rates(part) for part in parts]),
         "onset_time": onsets.arrays["onset_times"],
@@ -93,16 +93,21 @@ def transition(*inputs: xr.Dataset | Result | ReducedModel) -> Result:
     common = {"analysis": "transition", "system": "film"}
     arm = {"arm": models[0].settings.arm, "members": len(models)}
     rows = [row("onset_lag", late, anisotropy=a, **common) for late, a in zip(lag, alphas, strict=True)]
-    for curves, of in ((learned, arm), (measured, {})):
+    splits = np.where(held, "new_anisotropy", "trained").tolist()
+    unseen, none = ["new_disorder"] * len(alphas), [None] * len(alphas)
+    for curves, of, split in (
+        (learned, arm, splits),
+        (elsewhere, arm | {"members": 1}, unseen),
+        (measured, {}, none),
+    ):
         for name, curve in curves.items():
             for i, alpha in enumerate(alphas):
-                split = {"split": "new_anisotropy" if held[i] else "trained"} if of else {}
-                rows.append(mean_row(name, curve[:, i], anisotropy=alpha, **split, **of, **common))
+                rows.append(mean_row(name, curve[:, i], anisotropy=alpha, split=split[i], **of, **common))
             rows += curve_rows(alphas, curve, case=name, **of, **common)
     gradient = learned["onset_gradient"].mean(axis=0)
     rough = np.median(np.abs(np.diff(gradient))) / np.ptp(gradient)
     rows.append(row("onset_gradient_roughness", rough, **arm, **common))
-    return Result.of(rows, alphas=alphas, held=held, onset_lag=lag, **learned, **measured)
+    return Result.of(rows, alphas=alphas, held=held, onset_lag=lag, **learned, **elsewhere, **measured)
 
 
 class Reading:
