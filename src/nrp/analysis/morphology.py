@@ -107,23 +107,25 @@ def wall_length(image: Float[ndarray, "y x"], pixel: float) -> float:
 
 def mean_wavenumber(image: Float[ndarray, "y x"], pixel: float) -> float:
     """Return the mean wavenumber of the pattern, weighted by its power spectrum."""
+    power, modes = _spectrum(image)
+    total = (power * modes).sum()
+    return float((wavenumbers(image.shape, pixel) * power * modes).sum() / total) if total else 0.0
+
+
+def _spectrum(image: Float[ndarray, "y x"]) -> tuple[Float[ndarray, "y kx"], Float[ndarray, "y kx"]]:
+    """Return the power of the modes of `rfft2`, without the mean, and for how many modes each stands."""
     power = np.abs(rfft2(image - image.mean())) ** 2
     # Modes with 0 < kx < Nyquist stand for themselves and their mirror image.
-    power[:, 1 : (image.shape[1] + 1) // 2] *= 2
-    total = power.sum()
-    if total == 0:
-        return 0.0
-    return float((wavenumbers(image.shape, pixel) * power).sum() / total)
+    modes = np.ones_like(power)
+    modes[:, 1 : (image.shape[1] + 1) // 2] = 2
+    return power, modes
 
 
 def structure_factor(
     image: Float[ndarray, "y x"], pixel: float
 ) -> tuple[Float[ndarray, " ring"], Float[ndarray, " ring"]]:
     """Return the k of rings as wide as the finest k, and the mean square of φ_k over each ring."""
-    power = np.abs(rfft2(image - image.mean())) ** 2
-    # Modes with 0 < kx < Nyquist stand for themselves and their mirror image.
-    modes = np.ones_like(power)
-    modes[:, 1 : (image.shape[1] + 1) // 2] = 2
+    power, modes = _spectrum(image)
     width = 2 * np.pi / (max(image.shape) * pixel)
     ring = np.rint(wavenumbers(image.shape, pixel) / width).astype(int).ravel()
     factor = np.bincount(ring, (power * modes).ravel()) / np.bincount(ring, modes.ravel())

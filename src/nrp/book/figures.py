@@ -193,16 +193,6 @@ def hysteresis(result: Result) -> Figure:
     return figure
 
 
-def final_patterns(films: xr.Dataset, alphas: tuple[float, ...]) -> Figure:
-    """The magnetization at the end of the sweep, one picture per anisotropy."""
-    figure, axes = subplots(1, len(alphas), (9.0, 1.9))
-    for ax, alpha in zip(axes, alphas, strict=True):
-        film = films.isel(run=int(np.argmin(np.abs(films.anisotropy.values - alpha))), frame=-1)
-        picture = show_image(ax, film.magnetization.values, title=f"α = {float(film.anisotropy):g}")
-    figure.colorbar(picture, ax=axes, shrink=0.8, label="φ")
-    return figure
-
-
 def reconstructions(films: xr.Dataset, rebuilt: ndarray, titles: list[str]) -> Figure:
     """Final frames of some runs (top) and what the autoencoder makes of them (bottom)."""
     truth = films.magnetization.values[:, -1]

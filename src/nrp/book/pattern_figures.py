@@ -26,9 +26,11 @@ def final_patterns(films: xr.Dataset, alphas: tuple[float, ...]) -> Figure:
 
 def descriptors(result: Result) -> Figure:
     """Number, shape and spacing of the domains in the final state, over the anisotropy."""
-    figure, axes = subplots(2, 3, (9.6, 5.2), sharex=True)
+    figure, axes = subplots(2, 4, (11.0, 5.0), sharex=True)
     panels = (
         ("negative_domains", "negative domains in the box"),
+        ("domain_area", "mean area of a domain"),
+        ("domain_elongation", "elongation (ellipse)"),
         ("domain_stretch", "stretch of the domains"),
         ("euler_number", "Euler number of φ < 0"),
         ("wall_density", "wall length per area"),
@@ -38,12 +40,13 @@ def descriptors(result: Result) -> Figure:
     for ax, (name, label) in zip(axes.flat, panels, strict=True):
         _with_interval(ax, result, name)
         ax.set(ylabel=label)
-    axes[0, 1].axhline(LABYRINTH, color=RED, ls="--", lw=1, label="a labyrinth above")
-    axes[0, 1].set(yscale="log")
-    axes[0, 1].set_yticks((1, 2, 5, 10), labels=("1", "2", "5", "10"))
-    axes[0, 1].minorticks_off()
-    axes[0, 0].legend(fontsize=8)
-    axes[0, 1].legend(fontsize=8)
+    stretch = axes[0, 3]
+    stretch.axhline(LABYRINTH, color=RED, ls="--", lw=1, label="a labyrinth above")
+    stretch.set(yscale="log")
+    stretch.set_yticks((1, 2, 5, 10), labels=("1", "2", "5", "10"))
+    stretch.minorticks_off()
+    for ax in (axes[0, 0], stretch):
+        ax.legend(fontsize=8)
     for ax in axes[1]:
         ax.set(xlabel="anisotropy α")
     return figure
