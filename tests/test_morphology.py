@@ -180,8 +180,17 @@ def test_structure_factor_of_a_wave_peaks_where_the_wave_is():
 
 def test_two_waves_are_as_wide_as_their_distance():
     x, y = grid()
-    image = np.cos(2 * np.pi * 4 * x / SIDE) / 2 + np.cos(2 * np.pi * 8 * y / SIDE) / 2
-    assert peak_width(image, 1.0) == pytest.approx(2 * np.pi * 2 / SIDE, rel=0.1)
+    image = np.cos(2 * np.pi * 5 * x / SIDE) / 2 + np.cos(2 * np.pi * 8 * y / SIDE) / 2
+    assert peak_width(image, 1.0) == pytest.approx(2 * np.pi * 1.5 / SIDE, rel=0.1)
+
+
+def test_harmonics_of_sharp_walls_make_no_width():
+    x, _ = grid()
+    stripes = np.where(x % 16 < 5, 1.0, -1.0)  # 4 periods; all harmonics are there
+    wavenumber, factor = structure_factor(stripes, 1.0)
+    assert factor[8] > 0.1 * factor[4]
+    assert peak_wavenumber(stripes, 1.0) == wavenumber[4]
+    assert peak_width(stripes, 1.0) == pytest.approx(0, abs=1e-9)
 
 
 def test_structure_factor_adds_up_to_the_variance():
@@ -294,6 +303,17 @@ def test_stripes_are_a_labyrinth_and_discs_are_not():
     change = result.select(metric="topology_change").astype({"value": float})
     assert change["value"].tolist()[1] == pytest.approx(0, abs=1e-12)
     assert change["value"].iloc[0] > 0.1
+    assert result.value("topology_noise") == 0
+    mixed = patterns(*(shape_films(sample, (shape,) * 4) for sample, shape in enumerate(("stripe", "discs"))))
+    # The mean of two that differ by d has the variance d²/4, and the difference of two such means twice that;
+    # over a mean size of which the noise itself has no part.
+    stripe, discs = (
+        np.array([persistence_image(persistence(sign * image, dimension=0)) for sign in (1, -1)])
+        for image in shape_films(0, ("stripe", "discs")).magnetization.values[:, 0]
+    )
+    size = np.linalg.norm((stripe + discs) / 2, axis=(1, 2)).mean()
+    noise = np.linalg.norm(stripe - discs, axis=(1, 2)).mean() / np.sqrt(2) / size
+    assert mixed.value("topology_noise") == pytest.approx(noise)
     islands = patterns(*(shape_films(sample, ("discs",) * 4) for sample in (0, 1)))
     assert np.isnan(islands.value("labyrinth_end"))
 

@@ -6,11 +6,11 @@ import torch
 import xarray as xr
 
 from nrp.analysis import Result, row
-from nrp.analysis.continuity import FEWEST, LEVEL, weigh
-from nrp.analysis.controls import power, run_control, run_controls
+from nrp.analysis.continuity import FEWEST, LEVEL, continuity, curve_rows, weigh
+from nrp.analysis.controls import power, quickened, run_control, run_controls
 from nrp.analysis.droplets import Shape, density, domain_energy, droplets, threshold
 from nrp.analysis.sensitivity import sensitivity
-from nrp.analysis.transition import curve_rows, interpolated, true_rates
+from nrp.analysis.transition import interpolated, true_rates
 from nrp.reduction import FrameData, ReducedModel, separate_slopes
 from nrp.settings import (
     BeadSettings,
@@ -22,6 +22,7 @@ from nrp.settings import (
     Tilt,
     profile,
 )
+from nrp.simulation import open_dataset, simulate
 from nrp.store import Store
 from nrp.systems import Film
 from nrp.systems.film_theory import critical_field, uniform_equilibrium
@@ -106,12 +107,42 @@ def test_curves_that_cannot_be_weighed_are_refused():
 
 def test_rows_of_a_curve_are_in_units_of_its_range():
     curves = 7 * np.stack([noisy(X > 2.45, seed) for seed in range(3)])
-    rows = Result.of(curve_rows(X, curves, case="steps"))
+    rows = Result.of(curve_rows("onset_time", X, curves))
     assert rows.value("jump_size") == pytest.approx(1, abs=0.1)
-    assert rows.value("jump_p_value") < LEVEL
+    assert rows.value("jump_p_value", case="onset_time") < LEVEL
     assert rows.value("log_likelihood", split="jumping") == 0
-    one = Result.of(curve_rows(X, 7 * noisy(SMOOTH["line"], 0)[None], power=False))
-    assert np.isnan(one.value("smallest_detectable_jump"))
+    assert "smallest_detectable_factor" not in set(rows.table["metric"])
+    one = Result.of(curve_rows("onset_time", X, noisy(SMOOTH["line"], 0)[None], power=False))
+    assert "smallest_detectable_jump" not in set(one.table["metric"])
+
+
+def test_rates_are_weighed_by_their_logarithm():
+    # A rate that grows tenfold and scatters by factors; doubled above a place.
+    rate = np.exp(np.log(10) * (X - 1) / 3 + 0.03 * np.random.default_rng(1).normal(size=X.shape))
+    doubled = rate * np.where(X > 2.05, 2.0, 1.0)
+    assert 1.1 < Result.of(curve_rows("onset_rate", X, rate[None])).value("smallest_detectable_factor") < 2
+    rows = Result.of(curve_rows("onset_rate", X, doubled[None], power=False))
+    assert rows.value("jump_p_value") < LEVEL
+    factor = np.exp(rows.value("jump_size") * np.ptp(np.log(doubled)))
+    assert factor == pytest.approx(2, rel=0.3)
+    # The unit of a rate does not matter.
+    again = Result.of(curve_rows("onset_rate", X, 7 * doubled[None], power=False))
+    assert again.value("jump_size") == pytest.approx(rows.value("jump_size"))
+
+
+def test_every_curve_of_a_reading_is_tested_with_its_arm():
+    rows = [
+        *(row("onset_rate", 1.0, anisotropy=a, system="film") for a in X),
+        *(row("decoded_rate", 1.0, anisotropy=a, system="film", arm="paper", members=2) for a in X),
+        *(row("onset_lag", 1.0, anisotropy=a, system="film") for a in X),
+        row("onset_gradient_roughness", 0.1, arm="paper"),
+    ]
+    curves = {name: np.exp([noisy(X, 1), noisy(X, 2)]) for name in ("onset_rate", "decoded_rate")}
+    result = continuity(Result.of(rows, alphas=X, onset_lag=np.ones_like(X), **curves))
+    tests = result.select(metric="jump_p_value")
+    assert tests["case"].tolist() == ["onset_rate", "decoded_rate"]
+    assert tests["arm"].tolist() == [None, "paper"]
+    assert tests["members"].tolist() == [None, 2]
 
 
 # Readings
@@ -176,7 +207,9 @@ def bead_control(change: float, *, duration: float = 4.0, epochs: int = 20) -> C
     campaign = CampaignSettings(
         system=system, anisotropy=tuple(np.round(X, 1).tolist()), field_init=0.0, duration=duration, frames=15
     )
-    return ControlSettings(campaign=campaign, model=ModelSettings(latent=2, width=32, epochs=epochs))
+    kind = f"jump {change:g}" if change else "smooth, no change"
+    model = ModelSettings(latent=2, width=32, epochs=epochs)
+    return ControlSettings(kind=kind, campaign=campaign, model=model)
 
 
 @pytest.fixture(scope="module")
@@ -184,25 +217,79 @@ def controls() -> list[Result]:
     return [run_control(bead_control(change)) for change in (0.0, 0.4)]
 
 
+KINDS = [("bead", "smooth, no change"), ("bead", "jump 0.4")]
+
+
+def p_value(control: Result, curve: str) -> float:
+    rows = curve_rows(curve, control.arrays["alphas"], control.arrays[curve][None], power=False)
+    return Result.of(rows).value("jump_p_value")
+
+
 def test_a_jump_of_the_landscape_goes_all_the_way_to_the_test(controls):
     smooth, jumping = controls
-    for curve in ("onset_rate", "separate_rate", "separate_gradient"):
-        assert smooth.value("jump_p_value", case=curve) > LEVEL
-        assert jumping.value("jump_p_value", case=curve) < LEVEL
-        assert jumping.value("jump_position", case=curve) == pytest.approx(2.45)
+    for curve in ("onset_time", "onset_rate", "separate_rate", "separate_gradient"):
+        rows = curve_rows(curve, X, jumping.arrays[curve][None], power=False)
+        found = Result.of(rows)
+        assert p_value(smooth, curve) > LEVEL
+        assert found.value("jump_p_value") < LEVEL
+        assert found.value("jump_position") == pytest.approx(2.45)
     # The bead passes the middle at the speed of the tilt, so the rate of the image is known.
     rate = jumping.arrays["onset_rate"]
     assert rate[-1] / rate[0] == pytest.approx(1.2 / 0.8, rel=0.02)
 
 
+def test_a_quickened_film_is_the_film_of_twice_the_mobility(tmp_path):
+    usual = CampaignSettings(
+        system=FilmSettings(box=16, coarsen=1),
+        anisotropy=(1.5, 3.0),
+        sweep_rate=(0.01,),
+        frames=11,
+        time_step=0.05,
+    )
+    # The same film, whose whole energy is twice as large: α, β, γ and the field.
+    twice = usual.replace(
+        system=usual.system.replace(stiffness=4.0, dipolar=4 / np.pi),
+        anisotropy=(3.0, 6.0),
+        sweep_rate=(0.04,),
+        field_init=3.0,
+        time_step=0.025,
+    )
+    slow, fast = (open_dataset(simulate(each, Store(tmp_path), workers=1)) for each in (usual, twice))
+    quick = quickened(slow, 2.0)
+    for name, scale in (("magnetization", 1), ("rate", 1), ("onset_time", 1), ("time", 1), ("energy", 2)):
+        size = np.abs(fast[name].values).max()
+        np.testing.assert_allclose(scale * quick[name].values, fast[name].values, atol=3e-3 * size)
+    assert quick.sweep_rate.values.tolist() == [0.02, 0.02]
+
+
+def test_a_jump_of_the_mobility_shows_in_the_onset_time():
+    control = profile("mini").control("mobility × 4")
+    jumping, usual = run_control(control), run_control(control.replace(mobility=1.0))
+    assert p_value(jumping, "onset_time") < LEVEL < p_value(usual, "onset_time")
+    above = usual.arrays["alphas"] > control.place
+    for curve in ("onset_time", "onset_rate"):
+        np.testing.assert_array_equal(jumping.arrays[curve][~above], usual.arrays[curve][~above])
+    # A mobile film lags less behind its field.
+    assert (jumping.arrays["onset_time"] < usual.arrays["onset_time"])[above].all()
+    # The rate at the onset is not that of the usual film times the mobility: it is another state.
+    multiplied = jumping.arrays["multiplied_rate"]
+    np.testing.assert_allclose(multiplied / usual.arrays["onset_rate"], np.where(above, 4, 1))
+    near = above & (usual.arrays["alphas"] < control.place + 0.5)
+    ratio = (jumping.arrays["onset_rate"] / usual.arrays["onset_rate"])[near]
+    assert jumping.value("mobility_response") == pytest.approx(np.exp(np.log(ratio).mean()))
+    assert "multiplied_rate" not in usual.arrays
+
+
 def test_power_counts_alarms_by_kind(controls):
     smooth, jumping = controls
-    result = power(smooth, smooth, jumping)
+    result = power(smooth, smooth, jumping, kinds=[KINDS[0], *KINDS], workers=1)
     rate = result.select(metric="detection_rate", case="separate_rate", split="jump 0.4").iloc[0]
     assert (rate["value"], rate["high"], rate["members"]) == (1, 1, 1)
-    quiet = result.select(metric="false_alarm_rate", case="separate_rate", split="smooth, all").iloc[0]
-    assert (quiet["value"], quiet["low"], quiet["members"]) == (0, 0, 2)
-    assert quiet["high"] == pytest.approx(1 - 0.025**0.5)  # Clopper and Pearson for 0 of 2
+    for kind in ("smooth, no change", "smooth, all beads"):
+        quiet = result.select(metric="false_alarm_rate", case="separate_rate", split=kind).iloc[0]
+        assert (quiet["value"], quiet["low"], quiet["members"]) == (0, 0, 2)
+        assert quiet["high"] == pytest.approx(1 - 0.025**0.5)  # Clopper and Pearson for 0 of 2
+    assert result.value("rate_error", split="jump 0.4") == jumping.value("rate_error")
     assert "jump 0.4/separate_rate" in result.arrays
 
 
@@ -220,13 +307,13 @@ def test_a_control_that_ends_too_early_is_refused():
 
 
 def test_the_published_campaign_is_as_large_as_it_must_be():
-    labels = [control.label for control in profile("paper").controls]
+    labels = [control.kind for control in profile("paper").controls]
     smooth = [label for label in labels if label.startswith("smooth")]
     assert len(smooth) >= 60
     jumps = {label for label in labels if label.startswith("jump")}
     assert len(jumps) >= 4
     assert all(labels.count(label) >= 30 for label in jumps)
-    assert len({control.campaign.model_dump_json() for control in profile("paper").controls}) == len(labels)
+    assert len({control.model_dump_json() for control in profile("paper").controls}) == len(labels)
 
 
 # Sensitivity

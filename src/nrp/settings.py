@@ -358,27 +358,24 @@ class ModelSettings(Settings):
 
 SMOOTH = "smooth"
 """With this word the kinds of controls without a jump begin."""
+LONG = "trained ten times as long"
+"""With these words the kinds of controls end whose networks have more time than the others."""
 
 
 class ControlSettings(Settings):
     """A control of the test for jumps: what is filmed, and how a potential is learned from it."""
 
+    kind: str
+    """By how much, and how steeply, the system changes; in words."""
     campaign: CampaignSettings
     """One run per anisotropy."""
-    model: ModelSettings
+    model: ModelSettings | None = None
+    """None, where only the film itself is looked at."""
     settled: Positive | None = None
     """When a field is looked at again, to count the domains of its final state."""
-
-    @property
-    def label(self) -> str:
-        """Its kind: by how much, and how steeply, the system changes."""
-        system = self.campaign.system
-        if system.system != "bead":
-            return "first order"
-        tilt = system.tilt
-        if not tilt.change:
-            return f"{SMOOTH}, no change"
-        return f"{SMOOTH}, width {tilt.width:g}" if tilt.width else f"jump {tilt.change:g}"
+    mobility: Positive = 1.0
+    """By how many times as fast a film slides down its energy at anisotropies above `place`."""
+    place: Positive = 2.5
 
 
 class Profile(Settings):
@@ -424,6 +421,19 @@ class Profile(Settings):
     solver_samples: Count
     """Samples over which that is done."""
 
+    def control(self, kind: str) -> ControlSettings:
+        """Return the first control of a kind.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for control in self.controls:
+            if control.kind == kind:
+                return control
+        raise KeyError(kind)
+
 
 def _steps(first: float, last: float, step: float) -> tuple[float, ...]:
     return tuple(round(first + i * step, 10) for i in range(round((last - first) / step) + 1))
@@ -455,7 +465,19 @@ def profile(name: str) -> Profile:
                 name: variant.replace(anisotropy=_steps(1, 4, 0.25), sample=tuple(range(5)))
                 for name, variant in book.variants.items()
             }
-            controls = (*_beads(_TILTS, range(30)), *(_hexagons(seed) for seed in range(20)))
+            rough = (tilt.replace(scatter=0.1) for tilt in (_TILT, _TILTS[-1]))
+            controls = (
+                *_beads(_TILTS, range(30)),
+                *_beads(_TILTS[-1:], range(30), longer=10),
+                *_beads(tuple(rough), range(30), duration=6.0),  # some are slow
+                *(_hexagons(seed) for seed in range(20)),
+                *(each for factor in (1, 2, 4) for each in _mobile_films(book.films, factor, range(30))),
+                *(
+                    each
+                    for factor in (1, 4)
+                    for each in _mobile_films(book.films, factor, range(30, 35), paper)
+                ),
+            )
             changed = {"samples": samples, "models": book.models | others, "variants": variants}
             return book.replace(name="paper", members=5, controls=controls, **changed)
         case _:
@@ -479,26 +501,66 @@ _TILTS = (
 """Landscapes of the beads: without a change, with smooth changes of several widths, and with jumps."""
 
 
-def _beads(tilts: Sequence[Tilt], seeds: Sequence[int]) -> tuple[ControlSettings, ...]:
+def _beads(
+    tilts: Sequence[Tilt], seeds: Sequence[int], *, duration: float = 4.0, longer: int = 1
+) -> tuple[ControlSettings, ...]:
     """Return beads that slide to the right past the middle, with a tilt that changes at some place."""
     controls = []
     for tilt, seed in product(tilts, seeds):
-        # Places spread evenly (by the golden ratio), on no point of the grid of anisotropies.
-        place = round(1.75 + 1.5 * (0.5 + 0.618034 * seed) % 1.5, 2) + 0.003
-        system = BeadSettings(
-            pixels=16, well=0.5, tilt=tilt.replace(place=place, seed=seed), start=0.2, centre=(-1.2, 0.0)
-        )
+        tilt = tilt.replace(place=_place(seed), seed=seed)
+        system = BeadSettings(pixels=16, well=0.5, tilt=tilt, start=0.2, centre=(-1.2, 0.0))
         campaign = CampaignSettings(
             system=system,
             anisotropy=_steps(1, 4, 0.1),
             sample=(seed,),
             field_init=0.0,
-            duration=4.0,
-            frames=27,
+            duration=duration,
+            frames=round(6.5 * duration) + 1,
         )
-        model = ModelSettings(latent=2, width=64, batch=100, epochs=150, member=seed)
-        controls.append(ControlSettings(campaign=campaign, model=model))
+        if not tilt.change:
+            kind = f"{SMOOTH}, no change"
+        elif tilt.width:
+            kind = f"{SMOOTH}, width {tilt.width:g}"
+        else:
+            kind = f"jump {tilt.change:g}"
+        if tilt.scatter != _TILT.scatter:
+            kind = f"{kind}, scatter {tilt.scatter:g}"
+        if longer > 1:
+            kind = f"{kind}, {LONG}"
+        model = ModelSettings(latent=2, width=64, batch=100, epochs=150 * longer, member=seed)
+        controls.append(ControlSettings(kind=kind, campaign=campaign, model=model))
     return tuple(controls)
+
+
+def _place(seed: int) -> float:
+    """Return where a control jumps: places spread evenly (by the golden ratio), on no grid of α."""
+    return round(1.75 + 1.5 * (0.5 + 0.618034 * seed) % 1.5, 2) + 0.003
+
+
+def _mobile_films(
+    films: CampaignSettings, mobility: float, seeds: Sequence[int], model: ModelSettings | None = None
+) -> tuple[ControlSettings, ...]:
+    """Return films of one disorder sample each whose mobility jumps.
+
+    Those without a model end a while after their onset.
+    """
+    kind = f"{SMOOTH}, usual mobility" if mobility == 1 else f"mobility × {mobility:g}"
+    if model:
+        kind = f"{kind}, arm {model.arm}"
+    else:
+        frames = 1 + 2 * (films.frames - 1) // 3
+        duration = 2 * films.sweep_time(*films.sweep_rate) * (frames - 1) / (films.frames - 1)
+        films = films.replace(frames=frames, duration=duration)
+    return tuple(
+        ControlSettings(
+            kind=kind,
+            campaign=films.replace(sample=(seed,)),
+            model=model and model.replace(member=seed),
+            mobility=mobility,
+            place=_place(seed),
+        )
+        for seed in seeds
+    )
 
 
 def _hexagons(seed: int) -> ControlSettings:
@@ -515,7 +577,7 @@ def _hexagons(seed: int) -> ControlSettings:
         time_step=0.1,
     )
     model = ModelSettings(latent=8, width=64, batch=200, epochs=150, member=seed)
-    return ControlSettings(campaign=campaign, model=model, settled=1500.0)
+    return ControlSettings(kind="first order", campaign=campaign, model=model, settled=1500.0)
 
 
 def _smaller(control: ControlSettings, step: float, **changes: Any) -> ControlSettings:
@@ -597,7 +659,11 @@ def _book() -> Profile:
             ),
             "bead": ModelSettings(latent=2, epochs=800, held=Runs(sample=tuple(range(40, 60)))),
         },
-        controls=(*_beads((_TILT, _TILTS[2], _TILTS[-3], _TILTS[-1]), range(2)), _hexagons(0)),
+        controls=(
+            *_beads((_TILT, _TILTS[2], _TILTS[-3], _TILTS[-1]), range(2)),
+            _hexagons(0),
+            *(each for factor in (1, 4) for each in _mobile_films(films, factor, (0,))),
+        ),
         variants=_variants(films),
         figure_anisotropy=(1.5, 3.5),
         solver_box=32.0,
@@ -646,6 +712,7 @@ def _mini() -> Profile:
         controls=(
             *(_smaller(control, 0.25) for control in _beads((_TILT, _TILTS[-1]), (0,))),
             _smaller(_hexagons(0), 0.075, settled=300.0),
+            *(each for factor in (1, 4) for each in _mobile_films(films, factor, (0,))),
         ),
         variants={
             name: variant.replace(

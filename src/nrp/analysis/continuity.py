@@ -8,7 +8,9 @@ A curve is taken at values of α that lie some step apart.  It is described as
 - *jumping*: a polynomial, and a step at c.
 
 Degree, place and width of each are those with the smallest leave-one-out error.  So what is called a jump
-is a change that takes place within less than a step of α: no curve can tell more.
+is a change that takes place within about a step of α: no curve can tell more.
+
+Rates and gradients scatter by factors, so their logarithms are weighed; times and numbers as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from ruptures import Dynp
 
+from nrp.analysis.result import Result, row
+from nrp.store import Step
+
+CONTINUITY = Step("continuity", 1)
 LEVEL = 0.01
 """A p value below this is an alarm."""
 POWER = 0.8
@@ -32,6 +38,8 @@ _MARGIN = 3
 _WIDTHS = (1.0, 1.5, 2.5, 4.0, 7.0)
 """Of the steep change, in steps of α."""
 _TINY = np.finfo(float).tiny
+_AS_THEY_ARE = ("onset_time", "negative_domains", "final_domains")
+"""Curves that are no rates."""
 FEWEST = 2 * _MARGIN + len(_DEGREES) + 2
 
 
@@ -154,6 +162,78 @@ def weigh(
         noise=noise,
         detectable=detectable,
     )
+
+
+def continuity(reading: Result) -> Result:
+    """Return the tests of all curves of `nrp.analysis.transition.transition`.
+
+    Rows: those of `curve_rows`, with the curve as case.
+    """
+    alphas, rows = reading.arrays["alphas"], []
+    for name in dict.fromkeys(reading.table.loc[reading.table["anisotropy"].notna(), "metric"]):
+        curves = reading.arrays[name]
+        if curves.ndim == 2:
+            of = reading.select(metric=name).iloc[0]
+            columns = {"system": of["system"], "arm": of["arm"], "members": of["members"]}
+            rows += curve_rows(name, alphas, curves, analysis="continuity", **columns)
+    return Result.of(rows)
+
+
+def weighed(name: str, curves: Float[ndarray, "*units a"]) -> Float[ndarray, "*units a"]:
+    """Return curves as they are weighed: the logarithm of rates and gradients, all else as it is."""
+    return curves if name in _AS_THEY_ARE else np.log(np.maximum(curves, _TINY))
+
+
+def curve_rows(
+    name: str,
+    alphas: Float[ndarray, " a"],
+    curves: Float[ndarray, "unit a"],
+    *,
+    power: bool = True,
+    **columns: object,
+) -> list[dict]:
+    """Return the rows of the test of a mean curve; three or more units give its errors their ratios.
+
+    ``jump_p_value``; ``jump_size``, with the interval of `Continuity.jump_interval`,
+    ``smallest_detectable_jump`` and ``curve_noise``, in units of the range of the curve that is weighed; for
+    a logarithm ``smallest_detectable_factor``; ``jump_position`` and ``breakpoint`` in α; and
+    ``log_likelihood`` of each description over the best, with the name of the description as split.
+
+    Parameters
+    ----------
+    name
+        Of the curve, which becomes the case; it says whether the logarithm is taken.
+    alphas, curves
+        The curves of several members or samples.
+    power
+        Whether the smallest detectable jump is looked for.
+    **columns
+        Further columns of the rows.
+    """
+    by_factors, curves = name not in _AS_THEY_ARE, weighed(name, curves)
+    mean = curves.mean(axis=0)
+    span = np.ptp(mean) or 1.0
+    error = None
+    if len(curves) > 2:
+        spread = curves.std(axis=0, ddof=1)
+        # The spread over a few units is itself uncertain: half of it is that of all anisotropies.
+        error = np.sqrt((spread**2 + np.mean(spread**2)) / 2) if spread.any() else None
+    test = weigh(alphas, mean, error=error, power=power)
+    low, high = (size / span for size in test.jump_interval)
+    columns |= {"case": name}
+    rows = [
+        row("jump_p_value", test.p_value, **columns),
+        row("jump_size", test.jump / span, low=low, high=high, **columns),
+        row("jump_position", test.position, **columns),
+        row("breakpoint", test.breakpoint, **columns),
+        row("curve_noise", test.noise / span, **columns),
+    ]
+    if power:
+        rows.append(row("smallest_detectable_jump", test.detectable / span, **columns))
+    if power and by_factors:
+        rows.append(row("smallest_detectable_factor", np.exp(test.detectable), **columns))
+    likelihoods = test.likelihood.items()
+    return rows + [row("log_likelihood", value, **columns | {"split": kind}) for kind, value in likelihoods]
 
 
 @lru_cache(maxsize=8)

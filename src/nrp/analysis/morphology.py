@@ -20,7 +20,7 @@ from nrp.analysis.result import Result, mean_row, row
 from nrp.store import Step
 from nrp.systems.plane import wavenumbers
 
-PATTERNS = Step("patterns", 2)
+PATTERNS = Step("patterns", 3)
 FORMATION = Step("formation", 1)
 LASTING = 0.5
 """Difference in φ over which a component or hole must last to count."""
@@ -139,9 +139,14 @@ def peak_wavenumber(image: Float[ndarray, "y x"], pixel: float) -> float:
 
 
 def peak_width(image: Float[ndarray, "y x"], pixel: float) -> float:
-    """Return the standard deviation of k over the structure factor, each ring with its weight ``S(k) k``."""
+    """Return the standard deviation of k over the structure factor, each ring with its weight ``S(k) k``.
+
+    Rings from twice the peak on are left out: a pattern of one wavelength with sharp walls has its
+    harmonics there.
+    """
     wavenumber, factor = structure_factor(image, pixel)
-    weight = factor * wavenumber
+    below = wavenumber < 2 * wavenumber[factor.argmax()] - wavenumber[1] / 2
+    weight = factor * wavenumber * below
     if not weight.any():
         return 0.0
     mean = np.average(wavenumber, weights=weight)
@@ -262,7 +267,8 @@ def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
     with its 95 % interval (Clopper and Pearson); ``labyrinth_end`` and ``labyrinth_return``, between which
     anisotropies the mean stretch is below that, with intervals by a bootstrap over the samples.
     ``topology_change``, by how much the mean persistence images of the components change from one anisotropy
-    to the next, over their mean size, at the middle of the two.
+    to the next, over their mean size, at the middle of the two; ``topology_noise``, by how much they would if
+    only the samples were others.
     Arrays: ``alphas``, each descriptor per (sample, anisotropy), and ``persistence_images`` (anisotropy,
     sense, persistence, birth) of the components of sub- and superlevel sets, mean over samples.
     """
@@ -287,17 +293,21 @@ def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
         best = values.argmax()
         rows.append(row(name, values[best], anisotropy=places[best], **common))
     rows += _class_rows(alphas, grid["domain_stretch"], **common)
-    means = np.array(
+    every = np.array(
         [
             [
-                np.mean([persistence_image(persistence(sign * each, dimension=0)) for each in column], axis=0)
-                for sign in (1, -1)
+                [persistence_image(persistence(sign * each, dimension=0)) for sign in (1, -1)]
+                for each in column
             ]
             for column in images.swapaxes(0, 1)
         ]
     )
+    means = every.mean(axis=1)
     size = np.linalg.norm(means, axis=(2, 3)).mean()
     changes = np.linalg.norm(np.diff(means, axis=0), axis=(2, 3)).mean(axis=1) / size
+    if len(images) > 1:
+        variance = every.var(axis=1, ddof=1).sum(axis=(2, 3)) / len(images)
+        rows.append(row("topology_noise", np.sqrt(2 * variance).mean() / size, **common))
     rows += [
         row("topology_change", change, anisotropy=middle, **common)
         for change, middle in zip(changes, middles, strict=True)

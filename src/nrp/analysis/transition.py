@@ -1,4 +1,4 @@
-"""The paper's Fig. 2C, what stands beside it without a gauge, and tests of all these curves."""
+"""The paper's Fig. 2C, and what stands beside it without a gauge."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from nrp.analysis.continuity import weigh
 from nrp.analysis.onset import onset_frame
 from nrp.analysis.result import Result, mean_row, row
 from nrp.reduction import FrameData, ReducedModel, load_frames, parted, separate_slopes
 from nrp.store import Step
 
-TRANSITION = Step("transition", 3)
+TRANSITION = Step("transition", 4)
 _OFFSETS = {"10 before": -10.0, "10 after": 10.0}
 """Further moments at which the gradient is read, in time from T_init."""
 
 
 def transition(*inputs: xr.Dataset | Result | ReducedModel) -> Result:
-    """Return the gradient of V at T_init over anisotropy, its gauge-free companions, and tests of the curves.
+    """Return the gradient of V at T_init over anisotropy, and its gauge-free companions.
 
     The paper reads ‖∂V/∂z‖ in the first frame with a negative pixel (``onset_gradient``).  That frame comes
     up to one interval after T_init, and the film changes fast; so everything else is read at T_init itself,
@@ -39,10 +38,6 @@ def transition(*inputs: xr.Dataset | Result | ReducedModel) -> Result:
 
     Rows per anisotropy: each curve, with the 95 % interval over members or samples if there are several, and
     ``onset_lag``, from T_init to the frame of the paper's reading.
-    Rows per curve, as case: ``jump_p_value``; ``jump_size``, with its interval, and
-    ``smallest_detectable_jump``, in units of the curve's range; ``jump_position`` and ``breakpoint`` in α;
-    ``log_likelihood`` of each description, with the name of the description as split, over the best;
-    ``curve_noise`` in units of the range.  See `nrp.analysis.continuity.weigh`.
     ``onset_gradient_roughness``: median difference of neighbours over the range.
     Arrays: ``alphas``, ``held`` (whether the models have not seen that anisotropy), ``onset_lag``, and each
     curve by member or sample.
@@ -103,7 +98,6 @@ def transition(*inputs: xr.Dataset | Result | ReducedModel) -> Result:
         for name, curve in curves.items():
             for i, alpha in enumerate(alphas):
                 rows.append(mean_row(name, curve[:, i], anisotropy=alpha, split=split[i], **of, **common))
-            rows += curve_rows(alphas, curve, case=name, **of, **common)
     gradient = learned["onset_gradient"].mean(axis=0)
     rough = np.median(np.abs(np.diff(gradient))) / np.ptp(gradient)
     rows.append(row("onset_gradient_roughness", rough, **arm, **common))
@@ -177,10 +171,14 @@ def interpolated(
     return np.exp([np.interp(moment, *curve) for moment, *curve in pairs])
 
 
+def image_rates(films: xr.Dataset) -> Float[ndarray, "run frame"]:
+    """Return the rms of the true ∂φ/∂t in each frame."""
+    return np.sqrt(np.mean(films["rate"].values.astype(float) ** 2, axis=(2, 3)))
+
+
 def true_rates(films: xr.Dataset) -> Float[ndarray, " run"]:
     """Return the rms of the true ∂φ/∂t at T_init of each run."""
-    rate = np.sqrt(np.mean(films["rate"].values.astype(float) ** 2, axis=(2, 3)))
-    return interpolated(films.time.values, rate, films.onset_time.values)
+    return interpolated(films.time.values, image_rates(films), films.onset_time.values)
 
 
 def onset_curve(model: ReducedModel, films: xr.Dataset) -> Float[ndarray, " run"]:
@@ -190,32 +188,6 @@ def onset_curve(model: ReducedModel, films: xr.Dataset) -> Float[ndarray, " run"
     with torch.no_grad():
         slope = model.slope(model.encode(data.images[here]), data.controls[here])
     return slope.norm(dim=1).double().numpy()
-
-
-def curve_rows(
-    alphas: Float[ndarray, " a"], curves: Float[ndarray, "unit a"], *, power: bool = True, **columns: object
-) -> list[dict]:
-    """Return the rows of the test of a mean curve; three or more units give its errors their ratios."""
-    mean, span = curves.mean(axis=0), np.ptp(curves.mean(axis=0)) or 1.0
-    error = None
-    if len(curves) > 2:
-        spread = curves.std(axis=0, ddof=1)
-        # The spread over a few units is itself uncertain: half of it is that of all anisotropies.
-        error = np.sqrt((spread**2 + np.mean(spread**2)) / 2) if spread.any() else None
-    test = weigh(alphas, mean, error=error, power=power)
-    low, high = (size / span for size in test.jump_interval)
-    return [
-        row("jump_p_value", test.p_value, **columns),
-        row("jump_size", test.jump / span, low=low, high=high, **columns),
-        row("smallest_detectable_jump", test.detectable / span, **columns),
-        row("jump_position", test.position, **columns),
-        row("breakpoint", test.breakpoint, **columns),
-        row("curve_noise", test.noise / span, **columns),
-        *(
-            row("log_likelihood", value, **columns | {"split": name})
-            for name, value in test.likelihood.items()
-        ),
-    ]
 
 
 def _gradients(model: ReducedModel, films: xr.Dataset) -> ndarray:

@@ -34,8 +34,8 @@ def descriptors(result: Result) -> Figure:
         ("domain_stretch", "stretch of the domains"),
         ("euler_number", "Euler number of φ < 0"),
         ("wall_density", "wall length per area"),
-        ("peak_wavenumber", "peak of the structure factor"),
-        ("peak_width", "its width"),
+        ("peak_wavenumber", "peak wavenumber"),
+        ("peak_width", "width of the peak"),
     )
     for ax, (name, label) in zip(axes.flat, panels, strict=True):
         _with_interval(ax, result, name)
@@ -93,6 +93,8 @@ def topology_change(patterns: Result) -> Figure:
     figure, axes = subplots(1, 2, (8.6, 2.9))
     rows = patterns.select(metric="topology_change").astype({"anisotropy": float, "value": float})
     axes[0].plot(rows.anisotropy, rows.value, "o-", ms=3, color=BLUE)
+    axes[0].axhline(patterns.value("topology_noise"), color=GREY, ls=":", label="other samples alone")
+    axes[0].legend(fontsize=8)
     axes[0].set(xlabel="anisotropy α", ylabel="change of the persistence images", ylim=(0, None))
     rows = patterns.select(metric="labyrinth_share")
     rows = rows.astype(dict.fromkeys(("anisotropy", "value", "low", "high"), float))

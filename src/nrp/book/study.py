@@ -14,6 +14,7 @@ import xarray as xr
 
 from nrp.analysis import Result
 from nrp.analysis.baselines import POD, pod_reconstruction
+from nrp.analysis.continuity import CONTINUITY, continuity
 from nrp.analysis.controls import CONTROL, POWER, power, run_controls
 from nrp.analysis.demonstrations import CLOCK, DEMONSTRATION, clock, demonstrations
 from nrp.analysis.diagnostics import DIAGNOSTICS, DIMENSION, diagnostics, intrinsic_dimension
@@ -216,9 +217,12 @@ class Study:
     def _input(self, name: str) -> Any:
         """Return a dataset by its name, a member by ``model paper 0``, a result by ``result onset``.
 
-        The result of a control is had by its number, ``control 0``.
+        The result of a control is had by its number, ``control 0``, and what is published by
+        ``published pod``.
         """
         kind, _, rest = name.partition(" ")
+        if kind == "published":
+            return self.published(rest)[0]
         if kind == "control":
             return Result.load(self._control_folder(int(rest)))
         if kind == "model":
@@ -229,6 +233,8 @@ class Study:
     def _key(self, name: str) -> str:
         """Return the key of what `_input` returns."""
         kind, _, rest = name.partition(" ")
+        if kind == "published":
+            return self.published(rest)[1]["key"]
         if kind == "control":
             return content_key(CONTROL, self.profile.controls[int(rest)])
         if kind == "model":
@@ -264,7 +270,10 @@ class Study:
             "clock": _Analysis(CLOCK, clock, ("model identified 0", "films", "rates", "held_rates")),
             "curves": _Analysis(CURVES, sweep_curves, ("model paper 0", "films"), alphas),
             "power": _Analysis(
-                POWER, power, tuple(f"control {i}" for i in range(len(self.profile.controls)))
+                POWER,
+                power,
+                tuple(f"control {i}" for i in range(len(self.profile.controls))),
+                {"kinds": [(each.campaign.system.system, each.kind) for each in self.profile.controls]},
             ),
         }
         for arm in ARMS:
@@ -278,6 +287,9 @@ class Study:
             }
             all_members = (f"model {arm} {i}" for i in range(self.profile.members))
             onsets = ("films", "samples", "result patterns", "result onset")
+            # Of the published members, whatever the profile: one training tells nothing of their scatter.
+            members_read = f"published transition_{arm}"
+            analyses[f"continuity_{arm}"] = _Analysis(CONTINUITY, continuity, (members_read,))
             analyses[f"transition_{arm}"] = _Analysis(TRANSITION, transition, (*onsets, *all_members))
             if self.profile.members > 1:
                 all_of = (f"model {name} {i}" for name in rivals for i in range(self.profile.members))

@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from nrp.analysis import Result
+from nrp.analysis.continuity import weighed
 from nrp.book.figures import BLUE, GREEN, GREY, PAIR, RED, STYLES, subplots
+from nrp.settings import LONG
 
 TESTED = {
     "onset_gradient": "gradient, first frame",
@@ -93,15 +95,15 @@ def _spread(ax: Axes, x: ndarray, curves: ndarray, *, color: str, ls: object, la
     ax.plot(x, curves.mean(axis=0), color=color, ls=ls, lw=1.4, label=label)
 
 
-def tested_curves(result: Result) -> Figure:
+def tested_curves(result: Result, tests: Result) -> Figure:
     """The curves of the test, each over its range, with the best place for a jump."""
     a = result.arrays
     figure, axes = subplots(2, len(TESTED) // 2, (9.8, 4.6), sharex=True, sharey=True)
     for ax, (name, words) in zip(axes.flat, TESTED.items(), strict=True):
-        curve = a[name].mean(axis=0)
-        p = result.value("jump_p_value", case=name)
+        curve = weighed(name, a[name]).mean(axis=0)
+        p = tests.value("jump_p_value", case=name)
         ax.plot(a["alphas"], (curve - curve.min()) / np.ptp(curve), "o-", ms=3, color=BLUE)
-        ax.axvline(result.value("jump_position", case=name), ls="--", color=RED)
+        ax.axvline(tests.value("jump_position", case=name), ls="--", color=RED)
         ax.set_title(f"{words}, p = {p:.3f}", fontsize=9)
     for ax in axes[1]:
         ax.set(xlabel="α")
@@ -140,7 +142,7 @@ def detection(power: Result) -> Figure:
     for shift, (curve, (label, color, marker, line)) in enumerate(styles.items()):
         for ax, metric in zip(axes, ("detection_rate", "false_alarm_rate"), strict=True):
             rows = power.select(metric=metric, case=curve, system="bead")
-            rows = rows[~rows["split"].str.endswith("all")]
+            rows = rows[~rows["split"].str.contains(f"all|{LONG}|scatter")]
             value, low, high = (rows[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
             at = np.arange(len(rows)) + 0.12 * (shift - 1)
             style = {"color": color, "marker": marker, "ls": line, "ms": 5, "lw": 1.2}
@@ -158,6 +160,22 @@ def _kind(split: str) -> str:
     return split.removeprefix("jump ").removeprefix("smooth, ")
 
 
+def mobile_films(power: Result, place: float) -> Figure:
+    """One film as it is, and with a mobility that jumps at some place: rate at the onset and onset time."""
+    a = power.arrays
+    figure, axes = subplots(1, 2, (8.6, 3.0))
+    films = ("smooth, usual mobility", "mobility × 1"), ("mobility × 4", "mobility × 4 above")
+    for ax, curve, words in zip(
+        axes, ("onset_rate", "onset_time"), ("rms of ∂φ/∂t at T_init", "T_init"), strict=True
+    ):
+        for (kind, label), style in zip(films, PAIR, strict=True):
+            ax.plot(a[f"{kind}/alphas"], a[f"{kind}/{curve}"], lw=1.4, label=label, **style)
+        ax.axvline(place, color=GREY, ls="--", lw=1)
+        ax.set(xlabel="anisotropy α", ylabel=words)
+        ax.legend(fontsize=8)
+    return figure
+
+
 def hexagons(power: Result, end: float) -> Figure:
     """A Swift–Hohenberg field: what is read at the onset, and the domains of the final state.
 
@@ -166,8 +184,8 @@ def hexagons(power: Result, end: float) -> Figure:
     a = power.arrays
     figure, axes = subplots(1, 2, (8.6, 3.0))
     g = a["first order/alphas"]
-    axes[0].plot(g, a["first order/onset_gradient_interpolated"], "o-", ms=3, color=BLUE)
-    axes[0].set(xlabel="strength g of the quadratic term", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
+    axes[0].plot(g, a["first order/onset_rate"], "o-", ms=3, color=BLUE)
+    axes[0].set(xlabel="strength g of the quadratic term", ylabel="rms of ∂φ/∂t at T_init", ylim=(0, None))
     axes[1].plot(g, a["first order/final_domains"], "s-", ms=3, color=RED)
     axes[1].set(xlabel="strength g of the quadratic term", ylabel="domains at the end", ylim=(0, None))
     for ax in axes:
