@@ -88,6 +88,21 @@ def test_check_prints_no_number_and_raises_out_of_bounds(capsys):
         check(study_with(np.nan, "book"), "reconstruction")
 
 
+def test_check_of_what_is_published_looks_there(capsys):
+    where = {"split": "jump 0.5", "case": "separate_gradient", "system": "bead"}
+
+    def study(published: float) -> SimpleNamespace:
+        of = {value: Result.of([row("detection_rate", value, **where)]) for value in (0.0, published)}
+        profile = SimpleNamespace(name="mini")
+        return SimpleNamespace(
+            profile=profile, result=lambda name: of[0.0], published=lambda name: (of[published], {})
+        )
+
+    check(study(1.0), "published jumps are seen")
+    with pytest.raises(CheckFailed):
+        check(study(0.9), "published jumps are seen")
+
+
 def test_every_bound_shuts_something_out():
     """A bound that holds whatever the number is no check: what cannot be negative needs an upper end."""
     for name, bound in BOUNDS.items():

@@ -8,7 +8,6 @@ import pandas as pd
 from myst_nb import glue
 
 from nrp.analysis import Result
-from nrp.analysis.continuity import LEVEL
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ROUNDING = 1e-12
@@ -67,16 +66,6 @@ def glue_words(**words: str) -> None:
     """Make words citable that depend on the numbers, such as a verdict."""
     for name, word in words.items():
         glue(name, word, display=False)
-
-
-def verdict(result: Result, case: str) -> str:
-    """Return what the test for jumps says of a curve, and what it could have said."""
-    if result.value("jump_p_value", case=case) < LEVEL:
-        return f"an alarm, at α = {result.value('jump_position', case=case):.3g}"
-    smallest = result.value("smallest_detectable_jump", case=case)
-    if not smallest < 1:
-        return "no alarm, and no power: a jump as large as the range of the curve would not have been seen"
-    return f"no alarm, where jumps from {number(smallest)} of the range on would have been seen"
 
 
 def _with_interval(entry: dict, between: str = " ") -> str:
