@@ -205,6 +205,7 @@ def in_discussion(controls: Result | None = None, *, densities=(0, 0.1, 0.5, 1),
             "So nothing here contradicts step 3, but its",
         ),
         ({"paper": weighed("paper", onset_rate=0.002)}, "third", "So step 3 does not hold"),
+        ({"paper": weighed("paper", onset_gradient=0.002)}, "third", "Films without any jump raise alarms"),
         ({"identified": weighed("identified", separate_gradient=0.002)}, "third", "So step 3 does not hold"),
         ({}, "sharp", "steep, but"),
         ({"paper": weighed("paper", negative_domains=0.002)}, "sharp", "too sharp"),
@@ -251,3 +252,9 @@ def test_words_of_the_discussion_on_the_controls(changes, hidden, may_not, nobod
     assert words["hidden"].startswith(hidden)
     assert words["may_not"].startswith(may_not)
     assert words["nobody"].startswith(nobody)
+
+
+def test_an_alarm_of_the_frame_counts_unless_films_without_a_jump_raise_it():
+    controls = power(**{f"film|{USUAL}|onset_rate_in_frame": 0})
+    words = in_discussion(controls, paper=weighed("paper", onset_gradient=0.002))
+    assert words["third"] == "So step 3 does not hold as it stands"
