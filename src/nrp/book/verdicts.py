@@ -159,11 +159,11 @@ def _of_films(power: Result) -> dict[str, str]:
         reach = "So the rate at the onset of one film tells of it"
     elif rate.few and multiplied.most:
         reach = (
-            "So it is not the test that is blind here, but the moment: "
-            "the onset hardly shows how fast the film could move"
+            "So it is not the test that is blind here, but the reading: "
+            "the rate at the onset hardly shows how fast the film could move"
         )
     elif rate.few and multiplied.few:
-        reach = "So one film is too few for this reading, and the onset hardly shows how fast it could move"
+        reach = "So one film is too few for this reading, and the rate at the onset hardly shows the mobility"
     else:
         reach = "So one film is hardly enough for this reading"
     seen = "tells of it" if time.most else "does not tell of it reliably"
@@ -239,8 +239,8 @@ def discussion_words(
         third = "So nothing here contradicts step 3"
         if in_frame:
             third = (
-                "Films without any jump raise alarms of the first reading, too, for the frame comes late "
-                "(see the chapter before). Nothing else here contradicts step 3"
+                "The first alarm is no evidence of a jump: the frame comes late, and even the true rate "
+                "read in it raises alarms for films that have none. Nothing else here contradicts step 3"
             )
         if paper.value("smallest_detectable_jump", case=JOINT) < 1:
             third += ", as far as this test can see"
@@ -255,9 +255,10 @@ def discussion_words(
         if forecast.value("one_step_skill", split="new_disorder", case="paper_form", arm="paper") > 0
         else "does not beat",
         "seed": "gives much the same curve" if same else "gives another curve",
-        "first": "explains more than a table of the controls does"
+        "first": "explains more than a table of the mean motion at each anisotropy and field does"
         if model < look_up
-        else "explains less than a table of the controls does, which knows no state at all",
+        else "explains less than a table of the mean motion at each anisotropy and field does, "
+        "which knows no state at all",
         "hidden": hidden,
         "may_not": may_not,
         "third": third,
@@ -285,7 +286,7 @@ def _of_one_step(forecast: Result) -> str:
     ) < forecast.value("persistence_rmse", split="trained", case="per_frame_mean")
     if pooled and frames:
         return (
-            "stands for the runs it was trained on, "
+            "holds on the runs that the network was trained on, "
             "where the prediction beats doing nothing by either average"
         )
     if pooled or frames:
