@@ -136,7 +136,9 @@ def test_words_on_the_reading_in_a_frame():
     alarmed = in_transition(
         identified=weighed("identified", onset_gradient=0.002), paper=weighed("paper", **both)
     )
-    assert alarmed["saw"].startswith("It raises an alarm for `identified`, and the reading at the moment")
+    assert alarmed["saw"].startswith(
+        "It raises an alarm for the arm identified, and the reading at the moment"
+    )
     assert alarmed["saw"].endswith("α = 2.85, the delay of the frame goes from 2.80 to 0.200")
     assert in_transition(paper=weighed("paper", **{JOINT: 0.002}))["saw"].startswith("It raises no alarm")
 

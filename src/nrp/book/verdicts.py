@@ -133,7 +133,7 @@ def _in_the_frame(tests: Mapping[str, Result], readings: Mapping[str, Result]) -
         if all(alarm(each, "onset_gradient") == alarm(each, JOINT) for each in tests.values()):
             return "Whether it is read in the frame or at the moment itself, the verdict is the same"
         return "It raises no alarm where the reading at the moment itself does"
-    arms = " and ".join(f"`{arm}`" for arm in only)
+    arms = " and ".join(f"the arm {arm}" for arm in only)
     arrays, place = readings[only[0]].arrays, tests[only[0]].value("jump_position", case="onset_gradient")
     before, after = (
         arrays["onset_lag"][side][-1 if i == 0 else 0]
