@@ -136,7 +136,7 @@ def quickened(films: xr.Dataset, factor: float) -> xr.Dataset:
     """Return films as they are in a medium of so many times their mobility, ∂φ/∂t = −factor · δH/δφ.
 
     The states are the same ones and come sooner, and so do the fields: a film that is swept at the rate v in
-    such a medium is the slow-motion picture of one that is swept at v/factor in the usual one.
+    such a medium is the quick-motion picture of one that is swept at v/factor in the usual one.
     """
     sooner = {"time": films["time"] / factor, "sweep_rate": films["sweep_rate"] * factor}
     faster = {"rate": films["rate"] * factor, "onset_time": films["onset_time"] / factor}
