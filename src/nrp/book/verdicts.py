@@ -220,7 +220,7 @@ def discussion_words(
     if joint.few and separate.most:
         hidden = "So a network that is smooth in α is no witness: it hides the jump"
         may_not = (
-            "that the reduced potential is: "
+            "that the reduced potential changes smoothly: "
             "in beads such a network makes a curve as smooth where the landscape jumps"
         )
     elif joint.most:
