@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from nrp import __version__
-from nrp.settings import ARMS, CampaignSettings, InvalidSetting, Profile, profile
+from nrp.base import InvalidSetting
+from nrp.pipeline.profiles import Profile, profile
+from nrp.reduction.settings import ARMS
+from nrp.simulation.settings import CampaignSettings
 from nrp.store import Store, check_target, copy_out
 
 if TYPE_CHECKING:
@@ -153,7 +156,7 @@ def _simulate(options: argparse.Namespace, chosen: Profile) -> None:
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:
             raise InvalidSetting(f"{name} = {value}: must be finite and greater than 0")
-    films = chosen.films
+    films = chosen.datasets["films"]
     gone_on: dict[str, object] = {}
     if options.stored is not None:
         stored = open_dataset(options.stored)
@@ -238,7 +241,7 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
     for role, given in (("held", options.hold_alpha), ("validation", options.validate_alpha)):
         if given is not None:
             changes[role] = {"anisotropy": given}
-    settings = chosen.models[options.arm].replace(**changes)
+    settings = chosen.models[options.arm].settings.replace(**changes)
     folders = train_members(options.data, settings, options.members, Store(), workers=options.workers)
     for member, folder in enumerate(folders, start=settings.member):
         if options.out:
@@ -250,7 +253,7 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
 
 
 def _evaluate(options: argparse.Namespace, _: Profile) -> None:
-    from nrp.analysis.forecast import forecast
+    from nrp.analysis.model.forecast import forecast
     from nrp.reduction import load_model
     from nrp.simulation import open_dataset
 
@@ -283,20 +286,20 @@ def _book(options: argparse.Namespace, chosen: Profile) -> None:
 
 
 def _publish(options: argparse.Namespace, chosen: Profile) -> None:
-    from nrp.book.study import Study
+    from nrp.pipeline import Study
 
     for folder in Study(chosen.name).publish():
         print(folder)
 
 
 def _results(options: argparse.Namespace, chosen: Profile) -> None:
-    from nrp.book.study import Study
+    from nrp.pipeline import Study
 
     _print_rows(Study(chosen.name).stored_rows(), as_json=options.json)
 
 
 def _store(options: argparse.Namespace, _: Profile) -> None:
-    from nrp.book.study import Study
+    from nrp.pipeline import Study
 
     store = Store()
     if options.action == "list":

@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from nrp import __version__
-from nrp.settings import InvalidSetting, Settings
+from nrp.base import InvalidSetting, Settings
 
 PROVENANCE = "provenance.json"
 
@@ -35,8 +35,12 @@ class Step:
 
 
 def content_key(step: Step, settings: Settings, inputs: tuple[str, ...] = ()) -> str:
-    """Return the key of a result: 16 hexadecimal digits of a SHA-256."""
-    recipe = [step.name, step.version, settings.model_dump(mode="json"), list(inputs)]
+    """Return the key of a result: 16 hexadecimal digits of a SHA-256.
+
+    Of the settings only what differs from the defaults counts, so that a new setting leaves old results valid.
+    Whoever changes a default must raise the version of the step.
+    """
+    recipe = [step.name, step.version, settings.differing(), list(inputs)]
     text = json.dumps(recipe, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,5 +1,1 @@
-"""From films and models to tidy results: forecast, onset, morphology, continuity."""
-
-from nrp.analysis.result import Result, row
-
-__all__ = ["Result", "row"]
+"""Analyses: each file asks a few questions of films or of what models say of them, and registers its answers."""

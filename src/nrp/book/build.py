@@ -18,9 +18,10 @@ import nbformat
 import yaml
 from papermill.exceptions import strip_color
 
-from nrp import __version__, settings
+from nrp import __version__
 from nrp.book.chapters import chapter_names, run_chapter
 from nrp.book.vendor import SPHINX_CONFIG, vendored_files
+from nrp.pipeline.profiles import profile as profile_of
 from nrp.store import Store, write_text
 
 _STATUS = "chapters/status.md"
@@ -59,7 +60,7 @@ def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = 
     BuildFailed
         If Sphinx warns.  The book that was built before stays.
     """
-    settings.profile(profile)
+    profile_of(profile)
     root = Path(root).resolve()
     scripts = vendored_files(store) if offline else {}
     executed = {

@@ -23,9 +23,10 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from nrp import __version__, settings
-from nrp.book.study import PUBLISHED
-from nrp.settings import InvalidSetting
+from nrp import __version__
+from nrp.base import InvalidSetting
+from nrp.pipeline.profiles import profile
+from nrp.pipeline.published import published_folder
 from nrp.store import Store
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -60,7 +61,7 @@ def chapter_names(root: Path | str) -> list[str]:
 def source_digest(*folders: Path) -> str:
     """Return a hash of all that chapters read, the package and `published`: 16 digits of a SHA-256."""
     total = hashlib.sha256()
-    for folder in folders or (PACKAGE, PUBLISHED):
+    for folder in folders or (PACKAGE, published_folder()):
         for path in sorted(p for kind in ("py", "json", "txt", "npz") for p in folder.rglob(f"*.{kind}")):
             total.update(f"{path.relative_to(folder).as_posix()}\n".encode())
             total.update(hashlib.sha256(path.read_bytes()).digest())
@@ -95,9 +96,9 @@ def run_chapter(name: str, parameters: Mapping[str, object], *, root: Path | str
     text = _text_path(root, name)
     notebook = jupytext.read(text)
     values = _checked(name, notebook, parameters)
-    profile = settings.profile(str(values["profile"])).name
+    chosen = profile(str(values["profile"])).name
     key = _key(text, values)
-    final = store.root / "chapters" / profile / f"{name}.ipynb"
+    final = store.root / "chapters" / chosen / f"{name}.ipynb"
     if final.is_file() and nbformat.read(final, as_version=4).metadata.get("nrp") == key:
         _tell(f"{name}: nothing has changed")
         return final
@@ -106,7 +107,7 @@ def run_chapter(name: str, parameters: Mapping[str, object], *, root: Path | str
     failed = final.with_name(f"{name}.failed.ipynb")
     partial = final.with_name(f".{name}.{os.getpid()}.ipynb")
     final.parent.mkdir(parents=True, exist_ok=True)
-    _tell(f"{name}: running with the profile {profile}")
+    _tell(f"{name}: running with the profile {chosen}")
     start = time.monotonic()
     try:
         _execute(name, notebook, partial, values, cwd=text.parent, runs=store.root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nrp.book.study import Study
+from nrp.pipeline import Study
 
 
 class CheckFailed(AssertionError):
@@ -123,7 +123,7 @@ def check(study: Study, *names: str) -> None:
     """
     for name in names:
         bound = BOUNDS[name]
-        result = study.published(bound.result)[0] if bound.published else study.result(bound.result)
+        result = study.published(bound.result) if bound.published else study.result(bound.result)
         value = result.value(bound.metric, **bound.where)
         mini = study.profile.name == "mini" and bound.mini is not None
         low, high = bound.mini if mini else bound.book

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from numpy import ndarray
 
-from nrp.analysis import Result
+from nrp.evaluation import Result
 
 BLUE, RED, GREY, GREEN = "#0072B2", "#C44E00", "#555555", "#00735C"
 FIELD_MAP = "cividis"

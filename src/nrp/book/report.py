@@ -7,7 +7,7 @@ import math
 import pandas as pd
 from myst_nb import glue
 
-from nrp.analysis import Result
+from nrp.evaluation import Result
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ROUNDING = 1e-12

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from nrp.analysis import Result
-from nrp.analysis.continuity import weighed
+from nrp.analysis.transition.continuity import weighed
+from nrp.analysis.transition.controls import ControlSettings, Kind
 from nrp.book.figures import BLUE, GREEN, GREY, PAIR, RED, STYLES, subplots
-from nrp.settings import LONG
+from nrp.evaluation import Result
 
 TESTED = {
     "onset_gradient": "gradient, first frame",
@@ -131,8 +133,15 @@ def beads(power: Result) -> Figure:
     return figure
 
 
-def detection(power: Result) -> Figure:
+def detection(power: Result, kinds: Sequence[Kind]) -> Figure:
     """How often the test raises an alarm, against the size of the jump and the width of a smooth change."""
+    sides = (
+        ("detection_rate", {kind.label: f"{kind.jump:g}" for kind in kinds if kind.jump}),
+        (
+            "false_alarm_rate",
+            {k.label: f"width {k.width:g}" if k.width else "no change" for k in kinds if k.smooth},
+        ),
+    )
     figure, axes = subplots(1, 2, (9.0, 3.4), sharey=True)
     styles = {
         "onset_gradient_interpolated": ("one V for all α", BLUE, "o", "-"),
@@ -140,14 +149,14 @@ def detection(power: Result) -> Figure:
         "onset_rate": ("true rate", GREY, "^", ":"),
     }
     for shift, (curve, (label, color, marker, line)) in enumerate(styles.items()):
-        for ax, metric in zip(axes, ("detection_rate", "false_alarm_rate"), strict=True):
-            rows = power.select(metric=metric, case=curve, system="bead")
-            rows = rows[~rows["split"].str.contains(f"all|{LONG}|scatter")]
+        for ax, (metric, names) in zip(axes, sides, strict=True):
+            rows = power.select(metric=metric, case=curve, system=kinds[0].system)
+            rows = rows.set_index("split").loc[list(names)]
             value, low, high = (rows[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
             at = np.arange(len(rows)) + 0.12 * (shift - 1)
             style = {"color": color, "marker": marker, "ls": line, "ms": 5, "lw": 1.2}
             ax.errorbar(at, value, [value - low, high - value], label=label, capsize=2, **style)
-            ax.set_xticks(np.arange(len(rows)), labels=[_kind(split) for split in rows["split"]], fontsize=8)
+            ax.set_xticks(np.arange(len(rows)), labels=list(names.values()), fontsize=8)
     axes[0].set(
         xlabel="jump, as a share of the mean rate", ylabel="share of runs with an alarm", ylim=(-0.05, 1.05)
     )
@@ -156,37 +165,34 @@ def detection(power: Result) -> Figure:
     return figure
 
 
-def _kind(split: str) -> str:
-    return split.removeprefix("jump ").removeprefix("smooth, ")
-
-
-def mobile_films(power: Result, place: float) -> Figure:
+def mobile_films(power: Result, usual: ControlSettings, jumping: ControlSettings) -> Figure:
     """One film as it is, and with a mobility that jumps at some place: rate at the onset and onset time."""
     a = power.arrays
     figure, axes = subplots(1, 2, (8.6, 3.0))
-    films = ("smooth, usual mobility", "mobility × 1"), ("mobility × 4", "mobility × 4 above")
+    factor = jumping.kind.mobility
+    films = (usual.kind.label, "mobility × 1"), (jumping.kind.label, f"mobility × {factor:g} above")
     for ax, curve, words in zip(
         axes, ("onset_rate", "onset_time"), ("rms of ∂φ/∂t at T_init", "T_init"), strict=True
     ):
         for (kind, label), style in zip(films, PAIR, strict=True):
             ax.plot(a[f"{kind}/alphas"], a[f"{kind}/{curve}"], lw=1.4, label=label, **style)
-        ax.axvline(place, color=GREY, ls="--", lw=1)
+        ax.axvline(jumping.place, color=GREY, ls="--", lw=1)
         ax.set(xlabel="anisotropy α", ylabel=words)
         ax.legend(fontsize=8)
     return figure
 
 
-def hexagons(power: Result, end: float) -> Figure:
+def hexagons(power: Result, kind: Kind, end: float) -> Figure:
     """A Swift–Hohenberg field: what is read at the onset, and the domains of the final state.
 
     Dashed: where stripes become unstable.
     """
     a = power.arrays
     figure, axes = subplots(1, 2, (8.6, 3.0))
-    g = a["first order/alphas"]
-    axes[0].plot(g, a["first order/onset_rate"], "o-", ms=3, color=BLUE)
+    g = a[f"{kind.label}/alphas"]
+    axes[0].plot(g, a[f"{kind.label}/onset_rate"], "o-", ms=3, color=BLUE)
     axes[0].set(xlabel="strength g of the quadratic term", ylabel="rms of ∂φ/∂t at T_init", ylim=(0, None))
-    axes[1].plot(g, a["first order/final_domains"], "s-", ms=3, color=RED)
+    axes[1].plot(g, a[f"{kind.label}/final_domains"], "s-", ms=3, color=RED)
     axes[1].set(xlabel="strength g of the quadratic term", ylabel="domains at the end", ylim=(0, None))
     for ax in axes:
         ax.axvline(end, color=GREY, ls="--", lw=1)

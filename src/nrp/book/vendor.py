@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from nrp.settings import InvalidSetting
+from nrp.base import InvalidSetting
 from nrp.store import Store
 
 _PACKAGES = {

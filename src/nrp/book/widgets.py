@@ -11,8 +11,8 @@ from matplotlib import colormaps
 from matplotlib.image import imsave
 from numpy import ndarray
 
-from nrp.analysis import Result
 from nrp.book.figures import FIELD_MAP
+from nrp.evaluation import Result
 
 
 def frame_slider(truth: ndarray, prediction: ndarray, time: ndarray, *, title: str) -> widgets.VBox:
@@ -48,7 +48,7 @@ def loss_slider(result: Result) -> widgets.VBox:
     Parameters
     ----------
     result
-        Of `nrp.analysis.demonstrations.demonstrations`.
+        Of `nrp.analysis.model.identifiability.demonstrations`.
     """
     a = result.arrays
     widest = np.log10(1 + max(a["dynamics_loss"].max(), a["reconstruction_loss"].max()))

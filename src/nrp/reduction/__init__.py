@@ -1,20 +1,23 @@
 """From films to reduced potentials: networks, loss and training."""
 
-from nrp.reduction.data import FrameData, load_frames, parted
+from nrp.reduction.data import FrameData, images_of, load_frames
 from nrp.reduction.model import ReducedModel, load_model
 from nrp.reduction.separate import separate_slopes
-from nrp.reduction.splits import by_split, coverage
+from nrp.reduction.settings import ARMS, ModelSettings, Runs
+from nrp.reduction.splits import coverage
 from nrp.reduction.training import TRAIN, train, train_members
 
 __all__ = [
+    "ARMS",
     "TRAIN",
     "FrameData",
+    "ModelSettings",
     "ReducedModel",
-    "by_split",
+    "Runs",
     "coverage",
+    "images_of",
     "load_frames",
     "load_model",
-    "parted",
     "separate_slopes",
     "train",
     "train_members",

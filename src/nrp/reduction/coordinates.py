@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nrp.settings import InvalidSetting
+from nrp.base import InvalidSetting
 
 
 def leading_modes(

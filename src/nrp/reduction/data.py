@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from nrp.reduction.model import ReducedModel
-from nrp.settings import InvalidSetting
-
-FIELDS = ("magnetization", "order", "intensity")
+from nrp.base import InvalidSetting
 
 
 @dataclass(frozen=True)
@@ -38,22 +34,26 @@ class FrameData:
         return self.time.diff(dim=1)
 
     def until(self, frame: int) -> FrameData:
-        """Return the first so many frames."""
+        """Return the frames before one."""
         return FrameData(**{name: values[:, :frame] for name, values in vars(self).items()})
 
+    def take(self, runs: np.ndarray) -> FrameData:
+        """Return the frames of some runs, given by their places."""
+        return FrameData(**{name: values[torch.from_numpy(runs)] for name, values in vars(self).items()})
 
-def field_name(dataset: xr.Dataset) -> str:
-    """Return the name of the variable that holds the images.
+
+def images_of(dataset: xr.Dataset) -> xr.DataArray:
+    """Return the images of a dataset, the variable that its attribute ``field`` names.
 
     Raises
     ------
     InvalidSetting
-        If the dataset has none.
+        If there is no such attribute, or no such variable.
     """
-    for name in FIELDS:
-        if name in dataset:
-            return name
-    raise InvalidSetting(f"data: must hold one of the variables {', '.join(FIELDS)}")
+    name = dataset.attrs.get("field")
+    if name not in dataset:
+        raise InvalidSetting(f"data: the attribute field = {name!r} must name the variable with the images")
+    return dataset[name]
 
 
 def load_frames(dataset: xr.Dataset, runs: np.ndarray | None = None) -> FrameData:
@@ -64,7 +64,7 @@ def load_frames(dataset: xr.Dataset, runs: np.ndarray | None = None) -> FrameDat
     InvalidSetting
         If a variable is missing, or not finite.
     """
-    field, further = field_name(dataset), dataset.attrs.get("controls", ())
+    field, further = images_of(dataset).name, dataset.attrs.get("controls", ())
     for name in ("rate", "external_field", "anisotropy", "time", *further):
         if name not in dataset:
             raise InvalidSetting(f"data: the variable {name!r} is missing; it must be there")
@@ -91,9 +91,3 @@ def load_frames(dataset: xr.Dataset, runs: np.ndarray | None = None) -> FrameDat
 
 def _tensor(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-
-
-def parted(inputs: Sequence[ReducedModel | xr.Dataset]) -> tuple[list[ReducedModel], list[xr.Dataset]]:
-    """Return the models and the datasets among the inputs of a step, each in their order."""
-    models = [each for each in inputs if isinstance(each, ReducedModel)]
-    return models, [each for each in inputs if isinstance(each, xr.Dataset)]

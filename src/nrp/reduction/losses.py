@@ -21,7 +21,7 @@ _PRECISION = 250.0
 _EXACT = 1000.0
 """Weight of squared errors of V at saturation and of M, which are known."""
 _LONGEST = 10.0
-"""Where frames are drawn by their motion, squared rates count up to so many times their mean."""
+"""Cap on the squared rate, in units of its mean, where frames are drawn by their motion."""
 
 
 class Batch(NamedTuple):
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     reference_energy: Float[Tensor, " reference"]
 
 
-class Frames:
+class TrainingFrames:
     """All frames of some runs as tensors that stay in memory, in the coordinates of a model.
 
     Every frame but the last of a run is one of them; the last has no next one.
@@ -97,7 +97,9 @@ Terms = dict[str, tuple[float, Tensor]]
 """The terms of a loss by name, each with its weight and its mean over a batch."""
 
 
-def paper_loss(model: ReducedModel, frames: Frames, batch: Batch, generator: torch.Generator) -> Terms:
+def paper_loss(
+    model: ReducedModel, frames: TrainingFrames, batch: Batch, generator: torch.Generator
+) -> Terms:
     """Return ‖X − X̂‖₂ and ‖dz/dt + ∂V/∂z‖₂ of Eq. (2), Euclidean norms that are not squared.
 
     dz/dt is the difference of the encodings of two neighbouring frames over the time between them.
@@ -110,13 +112,15 @@ def paper_loss(model: ReducedModel, frames: Frames, batch: Batch, generator: tor
     return {"reconstruction": (1.0, reconstruction), "dynamics": (model.settings.dynamics_weight, dynamics)}
 
 
-def identified_loss(model: ReducedModel, frames: Frames, batch: Batch, generator: torch.Generator) -> Terms:
+def identified_loss(
+    model: ReducedModel, frames: TrainingFrames, batch: Batch, generator: torch.Generator
+) -> Terms:
     """Return the terms of a loss in units of the image and of its energy per area.
 
     With the exact ż = J_E φ_t, by a forward-mode product:
 
     - ``reconstruction``: ‖x − x̂‖², in rms image units;
-    - ``dynamics``: the residual ‖ż − v‖² of the model's v = −K ∂V/∂z, relative to the squared rate;
+    - ``dynamics``: the residual ‖ż − v‖² of the model's v = −∂V/∂z, relative to the squared rate;
     - ``decoded``: the same in image units, ‖φ_t − J_D v‖²; it does not change when z is rescaled;
     - ``isometry``: (‖J_D u‖² − 1)² for unit vectors u, random and along ż, which makes a step in z an rms
       image change (Gropp, Atzmon and Lipman, Isometric autoencoders, 2020);
@@ -166,7 +170,7 @@ def identified_loss(model: ReducedModel, frames: Frames, batch: Batch, generator
 
 
 def _down_the_potential(model: ReducedModel, z: Tensor, noise: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
-    """Return −K ∂V/∂z in the states of a batch, and the terms that tie V to what is known of the energy."""
+    """Return −∂V/∂z in the states of a batch, and the terms that tie V to what is known of the energy."""
     count = len(batch.x)
     controls = torch.cat([batch.controls, batch.reference_controls])
 
@@ -178,10 +182,10 @@ def _down_the_potential(model: ReducedModel, z: Tensor, noise: Tensor, batch: Ba
     error = potential[count:] - batch.reference_energy
     moment = model.potential_network.magnetization(z[:count]) - batch.mean
     known = {"reference": (_EXACT, error.square().mean()), "moment": (_EXACT, moment.square().mean())}
-    return model.flow(z[:count], slope[:count]), known
+    return -slope[:count], known
 
 
-LOSSES: dict[str, Callable[[ReducedModel, Frames, Batch, torch.Generator], Terms]] = {
+LOSSES: dict[str, Callable[[ReducedModel, TrainingFrames, Batch, torch.Generator], Terms]] = {
     "paper": paper_loss,
     "identified": identified_loss,
 }

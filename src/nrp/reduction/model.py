@@ -1,4 +1,4 @@
-"""A reduced model: encoder, decoder, potential and mobility behind one interface."""
+"""A reduced model: coordinates, encoder, decoder and potential behind one interface."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nrp.base import InvalidSetting
 from nrp.reduction.coordinates import Coordinates
 from nrp.reduction.networks import (
     GAIN,
-    ConvolutionalAutoencoder,
     DenseAutoencoder,
     EnergyPotential,
     FreeField,
     FreePotential,
-    LearnedMobility,
     LinearAutoencoder,
 )
+from nrp.reduction.settings import ModelSettings
 from nrp.reduction.splits import Coverage
-from nrp.settings import InvalidSetting, ModelSettings
 from nrp.store import write_text
 
 WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
 
 
 class ReducedModel(nn.Module):
-    """Images ↔ latent states z that flow down a potential, ``ż = −K ∂V/∂z`` (Eq. 1 has K = 1).
+    """Images ↔ latent states z that flow down a potential, ``ż = −∂V/∂z`` (Eq. 1).
 
     Parameters
     ----------
@@ -41,11 +40,6 @@ class ReducedModel(nn.Module):
         The anisotropies, samples and sweep rates of the runs that the model is trained on.
     controls
         How many numbers steer the system: the anisotropy α, the field h, and any further ones.
-
-    Raises
-    ------
-    InvalidSetting
-        If the encoder does not fit the images.
     """
 
     longest_step = 1.5
@@ -68,8 +62,6 @@ class ReducedModel(nn.Module):
                     self.autoencoder = DenseAutoencoder(
                         self.coordinates.count, latent, width, pixels=not modes
                     )
-                case "convolutional":
-                    self.autoencoder = ConvolutionalAutoencoder(shape, latent, width)
                 case "pod":
                     self.autoencoder = LinearAutoencoder()
             match settings.potential:
@@ -80,7 +72,6 @@ class ReducedModel(nn.Module):
                 case "none":
                     gain = GAIN if settings.loss == "identified" else 1.0
                     self.field = FreeField(latent, controls, width, gain=gain)
-            self.mobility = LearnedMobility(latent, width) if settings.mobility == "learned" else None
 
     def fit(self, images: Float[Tensor, "image pixel"]) -> None:
         """Take from the training images what is fixed before training: their modes and scales."""
@@ -139,20 +130,8 @@ class ReducedModel(nn.Module):
     def velocity(
         self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch latent"]:
-        """Return −K ∂V/∂z, which is ż in this model, or the free field."""
-        if self.settings.potential == "none":
-            return self.field(z, controls)
-        return self.flow(z, self.slope(z, controls))
-
-    def flow(
-        self, z: Float[Tensor, "*batch latent"], slope: Float[Tensor, "*batch latent"]
-    ) -> Float[Tensor, "*batch latent"]:
-        """Return −K(z) times a slope, with the mobility K of the settings."""
-        if self.mobility is not None:
-            return -self.mobility(z, slope)
-        if self.settings.mobility == "pullback":
-            return -torch.linalg.solve(self.metric(z), slope)
-        return -slope
+        """Return −∂V/∂z, which is ż in this model, or the free field."""
+        return self.field(z, controls) if self.settings.potential == "none" else -self.slope(z, controls)
 
     def step(
         self,
@@ -160,7 +139,7 @@ class ReducedModel(nn.Module):
         controls: Float[Tensor, "*batch control"],
         interval: Float[Tensor, "*batch"],
     ) -> Float[Tensor, "*batch latent"]:
-        """Return z − Δt K ∂V/∂z, the state one interval later."""
+        """Return z − Δt ∂V/∂z, the state one interval later."""
         return z + interval[..., None] * self.velocity(z, controls)
 
     def save(self, folder: Path) -> None:

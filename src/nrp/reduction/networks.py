@@ -1,4 +1,4 @@
-"""The parts of a model: maps between image and latent state, potentials, mobilities.
+"""The parts of a model: maps between image and latent state, potentials, and a free field.
 
 The dense networks are residual with orthogonal weights at the start, in the manner of the pixel Hamiltonian
 network (Greydanus, Dzamba and Yosinski, Hamiltonian neural networks, 2019).  The paper says nothing of its
@@ -16,8 +16,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-
-from nrp.settings import InvalidSetting
 
 GAIN = 3.0
 """Latent states in rms image units are small; networks see them so many times larger."""
@@ -153,45 +151,6 @@ class DenseAutoencoder(Autoencoder):
         return x, moved
 
 
-class ConvolutionalAutoencoder(Autoencoder):
-    """Three strided circular convolutions and a dense layer to one latent vector, and their mirror image.
-
-    Raises
-    ------
-    InvalidSetting
-        If the sides of the image cannot be halved three times.
-    """
-
-    def __init__(self, shape: tuple[int, int], latent: int, channels: int) -> None:
-        super().__init__()
-        if any(side % 8 for side in shape):
-            raise InvalidSetting(
-                f"encoder = 'convolutional': the sides {shape[0]} × {shape[1]} of an image must divide by 8"
-            )
-        self.shape, small = shape, (channels, shape[0] // 8, shape[1] // 8)
-        sizes = (1, channels // 4, channels // 2, channels)
-        down, up = [], []
-        for i in range(3):
-            down += [nn.Conv2d(sizes[i], sizes[i + 1], 4, 2, 1, padding_mode="circular"), nn.SiLU()]
-            up[:0] = [
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                nn.Conv2d(sizes[i + 1], sizes[i], 3, 1, 1, padding_mode="circular"),
-                *([nn.SiLU()] if i else []),
-            ]
-        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(math.prod(small), latent))
-        self.decoder = nn.Sequential(nn.Linear(latent, math.prod(small)), nn.Unflatten(1, small), *up)
-
-    def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
-        """Return z = E(x)."""
-        images = x.reshape(-1, 1, *self.shape) * math.sqrt(x.shape[-1])
-        return self.encoder(images).reshape(*x.shape[:-1], -1)
-
-    def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch coordinate"]:
-        """Return x̂ = D(z)."""
-        x = self.decoder(z.reshape(-1, z.shape[-1])).flatten(1)
-        return (x / math.sqrt(x.shape[-1])).reshape(*z.shape[:-1], -1)
-
-
 class FreePotential(nn.Module):
     """V(z, α, h): two hidden tanh layers and a sum without constant, which no gradient could fix."""
 
@@ -259,22 +218,11 @@ class FreeField(nn.Module):
         return self.network(torch.cat([self.gain * z, controls], dim=-1))
 
 
-class LearnedMobility(nn.Module):
-    """A symmetric positive matrix B(z)B(z)ᵀ that begins near the identity."""
-
-    def __init__(self, latent: int, width: int) -> None:
-        super().__init__()
-        self.network = ResidualMLP(latent, width, latent**2, last=0.01)
-
-    def forward(
-        self, z: Float[Tensor, "*batch latent"], slope: Float[Tensor, "*batch latent"]
-    ) -> Float[Tensor, "*batch latent"]:
-        """Return the matrix at z times the slope."""
-        root = self.network(z).unflatten(-1, (z.shape[-1], z.shape[-1])) + torch.eye(z.shape[-1])
-        return torch.einsum("...ik,...jk,...j->...i", root, root, slope)
-
-
 def _orthogonal(module: nn.Module) -> None:
+    # The factorization behind it rounds differently with another number of threads.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     for part in module.modules():
         if isinstance(part, nn.Linear):
             nn.init.orthogonal_(part.weight)
+    torch.set_num_threads(threads)

@@ -6,34 +6,32 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nrp.reduction.data import FrameData
-from nrp.reduction.model import ReducedModel
-
 _RIDGE = 1e-3
-"""Variance of what a potential need not explain, relative to that of a rate."""
+"""Variance of the noise, relative to that of a rate."""
 
 
-def separate_slopes(model: ReducedModel, data: FrameData) -> Float[Tensor, "run frame latent"]:
+def separate_slopes(
+    z: Float[Tensor, "run frame latent"],
+    z_rate: Float[Tensor, "run frame latent"],
+    field: Float[Tensor, "run frame"],
+) -> Float[Tensor, "run frame latent"]:
     """Return ∂V/∂z on the frames, from a potential for each run that has seen no other run.
 
-    The encoder is that of the model and stays as it is.  The potential V(z, h) of a run is a Gaussian process
-    that is conditioned on −∂V/∂z = ż in its frames, with the exact ż: the kernel ridge regression of energies
-    on forces of Chmiela et al. (Science Advances 3, e1603015, 2017).  Its kernel is Gaussian in z and in h,
-    as wide as the states of the run, and its fields, are spread.  Along a single path any velocity has a
-    potential, so the slopes are the exact −ż, smoothed, and no evidence of a potential.
+    The potential V(z, h) of a run is a Gaussian process that is conditioned on −∂V/∂z = ż in its frames, with
+    the exact ż: the kernel ridge regression of energies on forces of Chmiela et al. (Science Advances 3,
+    e1603015, 2017).  Its kernel is Gaussian in z and in h, as wide as the states of the run, and its fields,
+    are spread.  Along a single path any velocity has a potential, so the slopes are the exact −ż, smoothed, and
+    no evidence of a potential.
 
     Parameters
     ----------
-    model
-        Its encoder is used.
-    data
-        Any runs.
+    z, z_rate
+        Latent states and their exact rates.
+    field
+        h.
     """
-    with torch.no_grad():
-        z = model.encode(data.images).double()
-        rates = model.latent_rate(data.images, data.rates).double()
-    fields = data.controls[..., 1].double()
-    return torch.stack([-_smoothed(*one) for one in zip(z, fields, rates, strict=True)]).float()
+    runs = zip(z.double(), field.double(), z_rate.double(), strict=True)
+    return torch.stack([-_smoothed(*one) for one in runs]).float()
 
 
 def _smoothed(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 from numpy import ndarray
 
-from nrp.settings import ModelSettings, Runs
+from nrp.reduction.settings import ModelSettings, Runs
 
 _COORDINATES = ("anisotropy", "sample", "sweep_rate")
 _SPLITS = {
@@ -33,6 +34,7 @@ SPLITS = (
     "random_start",
 )
 
+Runnable = TypeVar("Runnable")
 Coverage = Mapping[str, Sequence[float]]
 """What a model was trained on: the values of each coordinate in `_COORDINATES`."""
 
@@ -71,7 +73,7 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
     -------
     ndarray of str
         ``trained``, ``validation``, ``new_anisotropy``, ``new_disorder``, ``new_sweep_rate``, ``new_all``,
-        ``random_start`` for the bead and for films that begin with noise; ``beyond_anisotropy`` and
+        ``random_start`` where samples differ in the start alone, and for films that begin with noise; ``beyond_anisotropy`` and
         ``beyond_sweep_rate`` outside the range of those seen, if there are several; where a table makes the
         field, ``field_step`` if it jumps and else ``field_hold``.  An empty name where two of three things
         are new.
@@ -92,15 +94,20 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
     return np.where(runs_with(dataset, settings.validation), "validation", names)
 
 
-def by_split(
-    datasets: Sequence[xr.Dataset], settings: ModelSettings, trained_on: Coverage
-) -> dict[str, list[xr.Dataset]]:
-    """Return the runs of each of `SPLITS` that occurs, a dataset from each one that has some."""
-    names = [split_names(data, settings, trained_on) for data in datasets]
+def by_split(items: Sequence[Runnable], names: Sequence[ndarray]) -> dict[str, list[Runnable]]:
+    """Return the runs of each of `SPLITS` that occurs, a part of each item that has some.
+
+    Parameters
+    ----------
+    items
+        Datasets, or anything else that gives a part of its runs by ``isel(run=places)``.
+    names
+        The split of each run, for each item (see `split_names`).
+    """
     parts = {
         split: [
-            data.isel(run=np.flatnonzero(of_run == split))
-            for data, of_run in zip(datasets, names, strict=True)
+            item.isel(run=np.flatnonzero(of_run == split))
+            for item, of_run in zip(items, names, strict=True)
             if split in of_run
         ]
         for split in SPLITS

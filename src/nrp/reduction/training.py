@@ -14,14 +14,17 @@ import xarray as xr
 from joblib import Parallel, delayed
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 from torch.optim import Adam, Muon, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
+from nrp.base import InvalidSetting
 from nrp.progress import progress
 from nrp.reduction.data import FrameData, load_frames
-from nrp.reduction.losses import LOSSES, Frames
+from nrp.reduction.losses import LOSSES, TrainingFrames
 from nrp.reduction.model import ReducedModel
+from nrp.reduction.settings import ModelSettings
 from nrp.reduction.splits import coverage, runs_with, trained_runs
-from nrp.settings import InvalidSetting, ModelSettings
 from nrp.simulation import open_dataset
 from nrp.store import Step, Store, write_text
 
@@ -34,7 +37,7 @@ _WARM_UP = 0.02
 _SMALLEST = 64
 """Matrices whose shorter side is smaller are left to Adam: there Muon costs more than it gains."""
 _ALLOWED_RISE = 1e3
-"""A loss so many times its smallest so far is a training that diverges."""
+"""Factor over its smallest value so far at which a loss is said to diverge."""
 
 
 class Diverged(ArithmeticError):
@@ -46,9 +49,8 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
 
     The folder holds the weights, the settings and `training.csv` with one row per epoch: the terms of the
     loss, the latent scale (rms standard deviation of z over the training frames) and, every tenth epoch,
-    the loss of the validation runs, if there are any; their best weights are kept if there is a patience.
-    Training that was interrupted goes on from its last checkpoint, to the same weights on a CPU with as many
-    threads.
+    the loss of the validation runs, if there are any.  Training that was interrupted continues from its last
+    checkpoint, to the same weights.
 
     Parameters
     ----------
@@ -63,8 +65,8 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     Raises
     ------
     InvalidSetting
-        If no run is left to train on, a variable is missing, the datasets differ in the size of their images,
-        or the encoder does not fit these.
+        If no run is left to train on, a variable is missing, or the datasets differ in the size of their
+        images.
     Diverged
         If the loss leaves the finite numbers, or rises a thousandfold.
     """
@@ -123,29 +125,24 @@ def _check_energy(parts: list[FrameData]) -> None:
 
 def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], folder: Path) -> None:
     settings = model.settings
-    images = torch.cat([part.images.flatten(0, 1) for part in parts])
-    model.fit(images)
+    model.fit(torch.cat([part.images.flatten(0, 1) for part in parts]))
     optimizers = _optimizers(model)
-    log, best = _resume(model, optimizers, folder)
-    frames, others = Frames(model, parts), Frames(model, watched) if watched else None
+    log = _resume(model, optimizers, folder)
+    frames, others = TrainingFrames(model, parts), TrainingFrames(model, watched) if watched else None
     per_epoch = -(-len(frames.first) // settings.batch)
-    total = settings.epochs * per_epoch
-    warm_up = _WARM_UP * total if settings.optimizer == "muon" else 0.0
+    schedulers = _schedulers(
+        optimizers, settings, done=len(log) * per_epoch, total=settings.epochs * per_epoch
+    )
     epochs = range(len(log), settings.epochs)
     title = f"training arm {settings.arm}, member {settings.member}"
     for epoch in progress(epochs, total=len(epochs), title=title):
-        waited = epoch - 1 - best.get("epoch", epoch)
-        if settings.patience and epoch % _EPOCHS_BETWEEN_CHECKPOINTS == 0 and waited >= settings.patience:
-            break
         generator = torch.Generator().manual_seed(settings.member * settings.epochs + epoch)
         order = frames.order(generator)
+        smallest = min((row["loss"] for row in log), default=np.inf)
         sums: dict[str, float] = {}
-        for i, places in enumerate(order.tensor_split(per_epoch)):
-            step = epoch * per_epoch + i
-            _set_rate(optimizers, _schedule(step, total, warm_up))
+        for places in order.tensor_split(per_epoch):
             terms = LOSSES[settings.loss](model, frames, frames.batch(places, generator), generator)
             loss = sum(weight * value for weight, value in terms.values())
-            smallest = min((row["loss"] for row in log), default=np.inf)
             if not loss.item() <= _ALLOWED_RISE * smallest or not torch.isfinite(loss):
                 raise Diverged(
                     f"learning_rate = {settings.learning_rate}: the loss is {loss.item():.3g} in epoch "
@@ -154,8 +151,9 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
             for optimizer in optimizers:
                 optimizer.zero_grad()
             loss.backward()
-            for optimizer in optimizers:
+            for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
                 optimizer.step()
+                scheduler.step()
             for name, value in {"loss": loss, **{name: value for name, (_, value) in terms.items()}}.items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(places) / len(order)
         check = (epoch + 1) % _EPOCHS_BETWEEN_CHECKPOINTS == 0 or epoch + 1 == settings.epochs
@@ -164,12 +162,7 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
             {"epoch": epoch, **sums, "latent_scale": _latent_scale(model, frames), "validation": validation}
         )
         if check:
-            if settings.patience and validation < best.get("validation", np.inf):
-                weights = {name: value.clone() for name, value in model.state_dict().items()}
-                best = {"epoch": epoch, "validation": validation, "weights": weights}
-            _save_checkpoint(model, optimizers, log, best, folder)
-    if best:
-        model.load_state_dict(best["weights"])
+            _save_checkpoint(model, optimizers, log, folder)
     model.save(folder)
     (folder / _CHECKPOINT).unlink()
 
@@ -188,53 +181,53 @@ def _optimizers(model: ReducedModel) -> list[Optimizer]:
     return [Muon([weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3), adam]
 
 
-def _set_rate(optimizers: list[Optimizer], factor: float) -> None:
+def _schedulers(
+    optimizers: list[Optimizer], settings: ModelSettings, *, done: int, total: int
+) -> list[LambdaLR]:
+    """Return the schedules of the learning rates: a rise for Muon, and half a cosine down to zero for all."""
+    rise = max(_WARM_UP * total, 1.0) if settings.optimizer == "muon" else 1.0
+
+    def factor(step: int) -> float:
+        return min(1.0, (step + 1) / rise) * 0.5 * (1 + np.cos(np.pi * step / total))
+
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+            group.setdefault("initial_lr", group["lr"])
+    return [LambdaLR(optimizer, factor, last_epoch=done - 1) for optimizer in optimizers]
 
 
-def _schedule(step: int, total: int, warm_up: float) -> float:
-    """Return the factor of the learning rate: a rise over so many steps, and half a cosine down to zero."""
-    return min(1.0, (step + 1) / max(warm_up, 1.0)) * 0.5 * (1 + np.cos(np.pi * step / total))
-
-
-def _latent_scale(model: ReducedModel, frames: Frames) -> float:
+def _latent_scale(model: ReducedModel, frames: TrainingFrames) -> float:
     with torch.no_grad():
         z = model.autoencoder.encode(frames.x[::10])
     return float(z.std(dim=0).square().mean().sqrt())
 
 
-def _validation(model: ReducedModel, frames: Frames) -> float:
+def _validation(model: ReducedModel, frames: TrainingFrames) -> float:
     generator = torch.Generator().manual_seed(0)
     terms = LOSSES[model.settings.loss](model, frames, frames.batch(frames.first, generator), generator)
     return sum(weight * value.item() for weight, value in terms.values())
 
 
-def _save_checkpoint(
-    model: ReducedModel, optimizers: list[Optimizer], log: list[dict], best: dict, folder: Path
-) -> None:
-    """Write weights, moments and the best weights as tensors, the log beside them: no pickle."""
+def _save_checkpoint(model: ReducedModel, optimizers: list[Optimizer], log: list[dict], folder: Path) -> None:
+    """Write weights and moments as tensors, the log beside them: no pickle."""
     tensors = {f"weights/{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"best/{name}": value for name, value in best.get("weights", {}).items()}
     for number, optimizer in enumerate(optimizers):
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"moments/{number}/{index}/{name}": value for name, value in state.items()}
-    record = {"log": log, "best": {name: value for name, value in best.items() if name != "weights"}}
     temporary = folder / f".{_CHECKPOINT}"
-    save_file(tensors, temporary, metadata={"record": json.dumps(record)})
+    save_file(tensors, temporary, metadata={"log": json.dumps(log)})
     temporary.replace(folder / _CHECKPOINT)
     write_text(folder / LOG, pd.DataFrame(log).to_csv(index=False))
 
 
-def _resume(model: ReducedModel, optimizers: list[Optimizer], folder: Path) -> tuple[list[dict], dict]:
-    """Load the last checkpoint, if there is one; return the log, and the best epoch with its weights."""
+def _resume(model: ReducedModel, optimizers: list[Optimizer], folder: Path) -> list[dict]:
+    """Load the last checkpoint, if there is one, and return the log up to it."""
     if not (folder / _CHECKPOINT).exists():
-        return [], {}
+        return []
     with safe_open(folder / _CHECKPOINT, "pt") as file:
-        record = json.loads(file.metadata()["record"])
+        log = json.loads(file.metadata()["log"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-    kept: dict[str, dict] = {"weights": {}, "best": {}}
+    weights: dict[str, Tensor] = {}
     moments: list[dict] = [{} for _ in optimizers]
     for name, value in tensors.items():
         kind, _, rest = name.partition("/")
@@ -242,9 +235,8 @@ def _resume(model: ReducedModel, optimizers: list[Optimizer], folder: Path) -> t
             number, index, moment = rest.split("/")
             moments[int(number)].setdefault(int(index), {})[moment] = value
         else:
-            kept[kind][rest] = value
-    model.load_state_dict(kept["weights"])
+            weights[rest] = value
+    model.load_state_dict(weights)
     for optimizer, state in zip(optimizers, moments, strict=True):
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-    best = record["best"]
-    return record["log"], best | {"weights": kept["best"]} if best else {}
+    return log

@@ -15,11 +15,9 @@ from importlib.resources import files
 import numpy as np
 from numpy import ndarray
 
-from nrp.settings import CampaignSettings, FilmSettings
-from nrp.systems.film_theory import uniform_equilibrium
+from nrp.simulation.settings import CampaignSettings
+from nrp.systems import SYSTEMS
 
-FIXED_STEP = {"bead": 0.05, "swift_hohenberg": 0.05}
-"""Steps of the systems that are not calibrated."""
 SAFETY = 0.8
 
 
@@ -30,13 +28,14 @@ def calibration() -> dict:
 
 
 def time_step(campaign: CampaignSettings, anisotropy: float) -> tuple[float, float]:
-    """Return the largest step of a run, and its error in the calibration; nan outside of that.
+    """Return the largest step of a run, in units of time, and its relative error in the calibration.
 
-    Of two calibrated anisotropies the shorter step counts; above them all it falls as 1/α².  A field, or
+    A system that is not calibrated has its default step.  The error is nan outside of the calibration.  Of two
+    calibrated anisotropies the shorter step counts; above them all it falls as 1/α².  A field, or
     a start, that takes φ further than the paper's field does makes the cubic steeper and the step shorter.
     """
-    if not isinstance(campaign.system, FilmSettings):
-        return campaign.time_step or FIXED_STEP[campaign.system.system], float("nan")
+    if campaign.system.default_step is not None:
+        return campaign.time_step or campaign.system.default_step, float("nan")
     curves = {float(a): np.log(np.transpose(c)) for a, c in calibration()["errors"][campaign.scheme].items()}
     first, last = min(curves), max(curves)
     near = {
@@ -54,13 +53,17 @@ def time_step(campaign: CampaignSettings, anisotropy: float) -> tuple[float, flo
 
 
 def _gentler(campaign: CampaignSettings, anisotropy: float) -> float:
-    """Return by how much the cubic is less steep in the paper's sweep than where this run may go."""
-    film, fields = campaign.system, (campaign.field_init, campaign.field_final)
+    """Return how much less steep the cubic is in the paper's sweep than where this run may go, at most 1."""
+    system, fields = campaign.system, (campaign.field_init, campaign.field_final)
     strongest = max(abs(h) for h in (*fields, *(h for _, h in campaign.field_table)))
-    start = abs(film.start_level) if film.start != "equilibrium" else 0.0
+    start = abs(system.start_level) if system.start != "equilibrium" else 0.0
+
+    def saturated(field: float) -> float:
+        return SYSTEMS[system.system].saturation(system, anisotropy=anisotropy, external_field=field)
+
     # Within domains φ comes close to 1 in any case, and the slope of the cubic to 2α.
-    paper = max(1.0, uniform_equilibrium(1.5, anisotropy, film))
-    here = max(paper, uniform_equilibrium(strongest, anisotropy, film), start)
+    paper = max(1.0, saturated(1.5))
+    here = max(paper, saturated(strongest), start)
     return (3 * paper**2 - 1) / (3 * here**2 - 1)
 
 

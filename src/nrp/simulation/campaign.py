@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import warnings
@@ -14,16 +13,20 @@ import zarr
 from joblib import Parallel, delayed
 
 from nrp import __version__
+from nrp.base import InvalidSetting
 from nrp.progress import progress
-from nrp.settings import CampaignSettings, FilmSettings, InvalidSetting, SystemSettings
-from nrp.simulation.run import Frame, Run, Simulation, frame_axes, memory_of, runs_of
-from nrp.store import PROVENANCE, Step, Store, content_key, digest
-from nrp.systems import Bead, Film, SwiftHohenberg
+from nrp.simulation.dataset import open_dataset, settings_of
+from nrp.simulation.run import Frame, Run, Simulation, runs_of
+from nrp.simulation.settings import CampaignSettings
+from nrp.store import Step, Store, content_key
+from nrp.systems import SYSTEMS
 
 SIMULATE = Step("simulate", 3)
 DATA = "data.zarr"
 _BUFFER = 2**25
 """Bytes of frames that a run holds of each variable before it writes them."""
+_OF_THE_START = ("coarsen", "start", "start_level", "noise")
+"""Settings of a system that may change when a run continues."""
 _PROCESS = 3e8
 """Bytes that a process takes before it simulates anything."""
 
@@ -71,42 +74,13 @@ def simulate(
     return store.get(SIMULATE, campaign, compute, inputs) / DATA
 
 
-def open_dataset(path: Path | str) -> xr.Dataset:
-    """Open a dataset of runs lazily.
-
-    Its attribute `key` names what is in it: in a store that is what the runs were made from, elsewhere, where
-    anybody may have changed it, the digest of its files.
-
-    Raises
-    ------
-    InvalidSetting
-        If there is no dataset of runs at that path.
-    """
-    wanted = f"data = {str(path)!r}: must be a Zarr store that holds runs"
-    try:
-        data = xr.open_zarr(path, consolidated=False, chunks=None)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InvalidSetting(f"{wanted}; it cannot be read ({reason})") from None
-    if "key" not in data.attrs:
-        raise InvalidSetting(f"{wanted}; its attribute 'key' is missing")
-    if not (Path(path).parent / PROVENANCE).is_file():
-        data.attrs["key"] = digest(Path(path))[:16]
-    return data
-
-
-def settings_of(data: xr.Dataset) -> CampaignSettings:
-    """Return the settings that a dataset was made with."""
-    return CampaignSettings.parse(json.loads(data.attrs["settings"]))
-
-
 def _workers(campaign: CampaignSettings, workers: int | None, memory: float | None) -> int:
     """Return how many runs go at once."""
     room = memory * 1e9 if memory else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    need = memory_of(campaign.system) + 3 * _BUFFER + _PROCESS  # the third is what is being compressed
+    need = campaign.system.memory + 3 * _BUFFER + _PROCESS  # the third is what is being compressed
     if need > room:
         raise InvalidSetting(
-            f"box = {campaign.system.box}: a run takes {need / 1e9:.2g} GB, and there are {room / 1e9:.2g}"
+            f"shape = {campaign.system.shape}: a run takes {need / 1e9:.2g} GB, and there are {room / 1e9:.2g}"
         )
     return min(workers or os.cpu_count() or 1, int(room // need))
 
@@ -138,11 +112,12 @@ def _compute(
 
 
 def _check_medium(stored: xr.Dataset, campaign: CampaignSettings) -> None:
-    """Make sure that the stored runs are films of the medium in which they are to go on."""
-    if "final_state" not in stored or not isinstance(campaign.system, FilmSettings):
-        raise InvalidSetting(f"start = {stored.encoding['source']!r}: must hold films, and a film go on")
+    """Make sure that the stored runs lie in the medium in which they are to continue."""
     before = settings_of(stored)
-    medium = ("box", "dx", "disorder", "disorder_strength", "stiffness", "dipolar", "cutoff")
+    if "final_state" not in stored or before.system.system != campaign.system.system:
+        wanted = f"must hold the last states of runs of the system {campaign.system.system!r}"
+        raise InvalidSetting(f"start = {stored.encoding['source']!r}: {wanted}")
+    medium = [name for name in type(campaign.system).model_fields if name not in _OF_THE_START]
     for name in (*medium, "seed"):
         was, now = (getattr(c if name == "seed" else c.system, name) for c in (before, campaign))
         if was != now:
@@ -172,7 +147,7 @@ def _simulate_into(
     simulation, group = Simulation(campaign, run, start), zarr.open_group(path, mode="r+")
     if before is not None and np.isfinite(before["onset_time"]):
         simulation.onset_time = float(before["onset_time"])
-    arrays = {name: group[_field(campaign.system) if name == "image" else name] for name in Frame._fields}
+    arrays = {name: group[simulation.system.field if name == "image" else name] for name in Frame._fields}
     chunk, first = arrays["rate"].chunks[1], 0
     held = {name: np.empty((chunk, *array.shape[2:]), array.dtype) for name, array in arrays.items()}
     for number, frame in enumerate(simulation, start=1):
@@ -188,24 +163,21 @@ def _simulate_into(
         "calibrated_error": simulation.error,
     }
     if simulation.disorder is not None:
-        single |= {"disorder": simulation.disorder, "final_state": simulation.state}
+        single["disorder"] = simulation.disorder
+    if simulation.system.spectral:
+        single["final_state"] = simulation.state
     for name, value in single.items():
         group[name][index] = value
     return index
 
 
-def _field(system: SystemSettings) -> str:
-    return {"film": Film, "swift_hohenberg": SwiftHohenberg, "bead": Bead}[system.system].field
-
-
 def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Dataset:
     """Return the dataset with its coordinates and attributes, and nothing in its fields yet."""
-    system = campaign.system
-    film, field = isinstance(system, FilmSettings), _field(system)
-    per_area = system.system != "bead"
-    y, x = frame_axes(system)
+    system, kind = campaign.system, SYSTEMS[campaign.system.system]
+    field, per_area = kind.field, kind.spectral
+    y, x = system.axes
     sizes = {"run": len(runs), "frame": campaign.frames, "y": y.size, "x": x.size}
-    if film:
+    if kind.spectral:
         sizes |= dict(zip(("fine_y", "fine_x"), system.shape, strict=True))
 
     def empty(*dims: str, dtype: type = np.float64, **attrs: str) -> xr.Variable:
@@ -228,8 +200,9 @@ def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Datas
             "run", units="1", long_name="relative error of this step in the calibration, the paper's sweep"
         ),
     }
-    if film:
+    if kind.disordered:
         fields["disorder"] = empty("run", "y", "x", dtype=np.float32, units="1", long_name="lambda(r)")
+    if kind.spectral:
         fields["final_state"] = empty("run", "fine_y", "fine_x", units="1", long_name="field at the end")
     return xr.Dataset(
         fields,
@@ -243,11 +216,11 @@ def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Datas
         },
         attrs={
             "title": f"runs of the system {system.system!r}",
+            "system": system.system,
+            "field": field,
             "settings": campaign.model_dump_json(),
             "scheme": campaign.scheme if per_area else "rk4",
-            "frames_are": "block averages of the simulated grid"
-            if getattr(system, "coarsen", 1) > 1
-            else "values on the simulated grid",
+            "frames_are": system.frames_are,
             "package_version": __version__,
             "key": key,
         },
@@ -261,6 +234,6 @@ def _chunks(campaign: CampaignSettings, template: xr.Dataset) -> dict[str, dict]
     for name, variable in template.variables.items():
         if variable.dims[0] == "run" and name not in ("anisotropy", "sample", "sweep_rate"):
             chunks[name] = {"chunks": tuple(1 if d == "run" else sizes[d] for d in variable.dims)}
-    for name in ("rate", _field(campaign.system)):
+    for name in ("rate", template.attrs["field"]):
         chunks[name] = {"chunks": (1, held, sizes["y"], sizes["x"])}
     return chunks

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.settings import CampaignSettings
+from nrp.simulation.settings import CampaignSettings
 
 
 class ExternalField:

@@ -1,9 +1,8 @@
-r"""Time steppers: two of fourth order for fields in the plane, and a classical one for the bead.
+r"""Time steppers: two of fourth order for fields in the plane, and a classical one for all else.
 
 All have ``step(state, field, time, dt)``, where `field` is h(t), smooth through the step, and
-`negative`, at how many points the margin of the state returned last is negative (φ, or −x of the bead).  A
-field is defined once, in `nrp.systems.plane`, which its two schemes share.  SBDF4 takes its first steps by
-ETDRK4.
+`negative`, the number of points at which the margin of the last state is negative.  A field is defined once, in
+`nrp.systems.plane`, which its two schemes share.  SBDF4 takes its first steps by ETDRK4.
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ from numba import njit
 from numpy import ndarray
 from scipy.fft import irfft2, rfft2
 
-from nrp.settings import PlaneSettings
-from nrp.systems import Bead, Plane
-from nrp.systems.plane import react
+from nrp.systems import System
+from nrp.systems.plane import Plane, PlaneSettings, react
 
 # Plans that every process measured for itself would differ, and so would the roundings.  These were
 # measured once (``benchmarks/calibrate.py --plans``); other shapes of the grid get estimated plans.
@@ -40,6 +38,7 @@ class SBDF4:
             + \tfrac14 u_{-3}\Big)
         = (\mathcal L - S)\, u_1 + 4N_0 - 6N_{-1} + 4N_{-2} - N_{-3}
 
+    Here ℒ, S and N all stand behind the mobility K, the identity or a function of k.
     The linear part is implicit and diagonal in Fourier space; the rest N, with +Sφ in it, is
     extrapolated (Ascher, Ruuth & Wetton, SIAM J. Numer. Anal. 32, 797, 1995).  A step takes two FFTs.
     S damps the fast modes and leaves the order as it is.
@@ -64,11 +63,12 @@ class SBDF4:
     ) -> None:
         self.film, self.negative = film, 0
         self._shift = film.strength if shift is None else shift
+        self._mobility = film.mobility(film.settings)
         self._settle, self._substeps, self._starter = settle, substeps, ETDRK4(film)
         real, spectral = film.local.shape, film.linear.shape
         self._phi, self._rest = (pyfftw.empty_aligned(real, "float64") for _ in range(2))
         spectra = pyfftw.zeros_aligned((6, *spectral), "complex128")
-        self._spectra, self._u = spectra.view(float).reshape(6, -1), spectra[2]
+        self._spectra, self._rest_modes, self._u = spectra.view(float).reshape(6, -1), spectra[1], spectra[2]
         plan = {"axes": (0, 1), "flags": ("FFTW_ESTIMATE", "FFTW_DESTROY_INPUT")}
         self._forward = pyfftw.FFTW(self._rest, spectra[1], **plan).execute
         self._backward = pyfftw.FFTW(spectra[0], self._phi, direction="FFTW_BACKWARD", **plan).execute
@@ -79,7 +79,7 @@ class SBDF4:
         self, state: Float[ndarray, "y x"], field: Callable[[float], float], time: float, dt: float
     ) -> Float[ndarray, "y x"]:
         """Return φ at ``time + dt``, in an array that the next step overwrites."""
-        if not self._goes_on(state, field, time, dt):
+        if not self._continues(state, field, time, dt):
             self._begin(state, field, time, dt)
         _extrapolate(self._spectra, dt / state.size, self._inverse)
         if self._start_steps > 0:
@@ -93,13 +93,14 @@ class SBDF4:
         self._start_steps, self._time = self._start_steps - 1, time + dt
         return self._state
 
-    def _goes_on(self, state: ndarray, field: Callable[[float], float], time: float, dt: float) -> bool:
+    def _continues(self, state: ndarray, field: Callable[[float], float], time: float, dt: float) -> bool:
         same = state is self._state and self._smooth == (field, dt)
         return same and math.isclose(time, self._time, abs_tol=1e-6 * dt)
 
     def _begin(self, state: ndarray, field: Callable[[float], float], time: float, dt: float) -> None:
         self._start_steps, self._smooth = 3 + math.ceil(self._settle / dt), (field, dt)
-        inverse = 1 / (25 / 12 - dt * (self.film.linear - self._shift))
+        linear = self.film.linear - self._shift
+        inverse = 1 / (25 / 12 - dt * (linear if self._mobility is None else self._mobility * linear))
         self._inverse = inverse.repeat(2, axis=1).ravel()
         self._take(state)
         self._react(field(time))
@@ -113,6 +114,8 @@ class SBDF4:
         film = self.film
         self.negative = react(self._phi, film.local, film.quadratic, self._shift, external_field, self._rest)
         self._forward()
+        if self._mobility is not None:
+            self._rest_modes *= self._mobility
 
 
 @njit(cache=True, nogil=True)
@@ -166,12 +169,14 @@ class ETDRK4:
     def _rest(self, phi: ndarray, external_field: float) -> ndarray:
         rest = np.empty_like(phi)
         react(phi, self.film.local, self.film.quadratic, 0.0, external_field, rest)
-        return rfft2(rest)
+        mobility = self.film.mobility(self.film.settings)
+        return rfft2(rest) if mobility is None else mobility * rfft2(rest)
 
 
 @lru_cache(maxsize=2)
 def _coefficients(system: type[Plane], settings: PlaneSettings, dt: float) -> tuple[ndarray, ...]:
-    linear = system.modes(settings)
+    linear, mobility = system.modes(settings), system.mobility(settings)
+    linear = linear if mobility is None else mobility * linear
     # Means over a circle around L·dt replace quotients that cancel where L·dt is small.  Waves of one
     # length share theirs; half of the circle will do, for the other half is its mirror image.
     distinct, place = np.unique(linear, return_inverse=True)
@@ -188,10 +193,10 @@ def _coefficients(system: type[Plane], settings: PlaneSettings, dt: float) -> tu
 
 
 class RK4:
-    """The classical Runge–Kutta scheme, for systems with no stiff linear part (the bead)."""
+    """The classical Runge–Kutta scheme, for systems with no stiff linear part."""
 
-    def __init__(self, bead: Bead) -> None:
-        self._rate, self._margin, self.negative = bead.rate, bead.margin, 0
+    def __init__(self, system: System) -> None:
+        self._rate, self._margin, self.negative = system.rate, system.margin, 0
 
     def step(self, state: ndarray, field: Callable[[float], float], time: float, dt: float) -> ndarray:
         """Return the state at ``time + dt``."""

@@ -12,25 +12,17 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.settings import (
-    BeadSettings,
-    CampaignSettings,
-    FilmSettings,
-    InvalidSetting,
-    PlaneSettings,
-    SystemSettings,
-)
+from nrp.base import InvalidSetting
 from nrp.simulation.calibration import time_step
 from nrp.simulation.external_field import ExternalField
 from nrp.simulation.integrators import ETDRK4, RK4, SBDF4
-from nrp.systems import Bead, Film, SwiftHohenberg, draw_disorder
-from nrp.systems.bead import draw_start, pixel_centres
-from nrp.systems.plane import block_average
+from nrp.simulation.settings import CampaignSettings
+from nrp.systems import SYSTEMS
 
 
 @dataclass(frozen=True)
 class Run:
-    """What tells one run of a campaign from the others."""
+    """The coordinates of one run of a campaign."""
 
     sweep_rate: float
     sample: int
@@ -38,7 +30,7 @@ class Run:
 
 
 class Frame(NamedTuple):
-    """What is stored of one moment."""
+    """One stored moment of a run."""
 
     time: float
     external_field: float
@@ -52,14 +44,14 @@ class NotFinite(ArithmeticError):
 
 
 class Simulation:
-    """A run, whose frames come one by one as it is iterated over; a broken iteration can be gone on with.
+    """A run, which yields its frames one by one; an iteration that was broken off continues where it stopped.
 
     Parameters
     ----------
     campaign, run
-        What is run.
+        The settings, and the coordinates of the run.
     start
-        The state to begin with, of a film on its full grid (y, x); by default the one of the settings.
+        The state to begin with, of a field on its full grid (y, x); by default the one of the settings.
 
     Raises
     ------
@@ -70,34 +62,30 @@ class Simulation:
     """
 
     def __init__(self, campaign: CampaignSettings, run: Run, start: ndarray | None = None) -> None:
-        system, seed = campaign.system, {"seed": campaign.seed, "sample": run.sample}
+        sample = {"seed": campaign.seed, "sample": run.sample}
         self.campaign, self.run = campaign, run
         self.external_field = ExternalField.of(campaign, run.sweep_rate)
         self.time_step, self.error = time_step(campaign, run.anisotropy)
         self.onset_time = math.nan
-        """First time at which a point of a field is negative, or a bead has passed the middle, looked for
-        after every step; nan until then."""
-        self.disorder: ndarray | None = None
+        """First time at which the margin of the system is negative somewhere, looked for after every step; nan
+        until then."""
+        self.system = SYSTEMS[campaign.system.system].draw(
+            campaign.system, anisotropy=run.anisotropy, **sample
+        )
+        self.disorder = None if self.system.disorder is None else self.system.image(self.system.disorder)
         """λ(r) as the frames show it."""
         times = np.linspace(campaign.begin, campaign.end(run.sweep_rate), campaign.frames).tolist()
         self._intervals = pairwise((campaign.begin, *times))
-        if isinstance(system, BeadSettings):
-            self.system = Bead(system, anisotropy=run.anisotropy)
-            self._stepper, drawn = RK4(self.system), draw_start(system, **seed)
-        else:
-            if isinstance(system, FilmSettings):
-                disorder = draw_disorder(system, **seed)
-                self.disorder = block_average(disorder, system.coarsen)
-                self.system = Film(system, anisotropy=run.anisotropy, disorder=disorder)
-            else:
-                self.system = SwiftHohenberg(system, anisotropy=run.anisotropy)
-            settled = start is None and system.start == "equilibrium" and system.noise == 0
-            self._stepper = self._plane_stepper(smooth=settled and not self.external_field.is_sharp)
-            drawn = self._plane_start(system) if start is None else np.empty(system.shape)
-        self.state = drawn if start is None else start
-        """The state at the last frame, on the full grid; copy what is to outlast the next one."""
-        if self.state.shape != drawn.shape or not np.isfinite(self.state).all():
-            raise InvalidSetting(f"start = {self.state.shape}: must be finite numbers of shape {drawn.shape}")
+        field = self.external_field(campaign.begin)
+        self.state = self.system.start(field, **sample) if start is None else start
+        """The state at the last frame, on the full grid; copy it if it is to outlast the next one."""
+        if self.state.shape != campaign.system.shape or not np.isfinite(self.state).all():
+            wanted = campaign.system.shape
+            raise InvalidSetting(f"start = {self.state.shape}: must be finite numbers of shape {wanted}")
+        self._stepper = self._choose_stepper(drawn=start is None)
+        forces = map(self.external_field, self.external_field.kinks)
+        if start is None and self.system.spectral and not self.state.any() and not any(forces):
+            raise InvalidSetting(f"field_init = {field}: leaves φ = 0 for ever; needs noise or another start")
         if self.system.margin(self.state).min() < 0:
             self.onset_time = campaign.begin
 
@@ -134,32 +122,21 @@ class Simulation:
         slope = self.system.margin(self.system.rate(self.state, self.external_field(time)))[place]
         return time - float(np.clip(margin[place] / slope, 0, dt)) if slope < 0 else time
 
-    def _plane_stepper(self, *, smooth: bool) -> SBDF4 | ETDRK4:
+    def _choose_stepper(self, *, drawn: bool) -> SBDF4 | ETDRK4 | RK4:
+        """Return the stepper; a state out of equilibrium, or a sharp field, needs a careful start."""
+        system = self.campaign.system
+        if not self.system.spectral:
+            return RK4(self.system)
         if self.campaign.scheme == "etdrk4":
             return ETDRK4(self.system)
-        return SBDF4(self.system) if smooth else SBDF4(self.system, settle=4.0, substeps=8)
-
-    def _plane_start(self, system: PlaneSettings) -> ndarray:
-        campaign, run = self.campaign, self.run
-        draws = np.random.default_rng([campaign.seed, run.sample, 1])
-        noise = system.noise * draws.normal(size=system.shape)
-        if system.start == "uniform":
-            return system.start_level + noise
-        if system.start == "random":
-            return system.start_level * draws.uniform(-1, 1, size=system.shape) + noise
-        h = self.external_field(campaign.begin)
-        level = self.system.uniform(h)
-        if (
-            abs(level) < 1e-9
-            and system.noise == 0
-            and not any(map(self.external_field, self.external_field.kinks))
-        ):
-            raise InvalidSetting(f"field_init = {h}: leaves φ = 0 for ever; needs noise or another start")
-        return level + noise
+        settled = drawn and system.start == "equilibrium" and system.noise == 0
+        if settled and not self.external_field.is_sharp:
+            return SBDF4(self.system)
+        return SBDF4(self.system, settle=4.0, substeps=8)
 
 
 @dataclass(frozen=True)
-class Frames:
+class History:
     """All frames of a run; arrays over (frame, y, x) or (frame)."""
 
     time: Float[ndarray, " frame"]
@@ -172,28 +149,13 @@ class Frames:
     final_state: ndarray
 
 
-def simulate_run(campaign: CampaignSettings, run: Run, start: ndarray | None = None) -> Frames:
+def simulate_run(campaign: CampaignSettings, run: Run, start: ndarray | None = None) -> History:
     """Integrate one run and return its frames; parameters and errors are those of `Simulation`."""
     simulation = Simulation(campaign, run, start)
     arrays = [np.array(column) for column in zip(*simulation, strict=True)]
-    return Frames(*arrays, simulation.disorder, simulation.onset_time, np.array(simulation.state))
+    return History(*arrays, simulation.disorder, simulation.onset_time, np.array(simulation.state))
 
 
 def runs_of(campaign: CampaignSettings) -> list[Run]:
     """Return the runs of a campaign in their fixed order: rate, sample, anisotropy."""
     return [Run(*choice) for choice in product(campaign.sweep_rate, campaign.sample, campaign.anisotropy)]
-
-
-def frame_axes(system: SystemSettings) -> tuple[Float[ndarray, " y"], Float[ndarray, " x"]]:
-    """Return the coordinates (y, x) of the pixels of a frame."""
-    if isinstance(system, BeadSettings):
-        return pixel_centres(system), pixel_centres(system)
-    ny, nx = (points // system.coarsen for points in system.shape)
-    pixel = system.dx * system.coarsen
-    return (np.arange(ny) + 0.5) * pixel, (np.arange(nx) + 0.5) * pixel
-
-
-def memory_of(system: SystemSettings) -> int:
-    """Return about how many bytes a run takes: thirty numbers for each point."""
-    points = 1 if isinstance(system, BeadSettings) else math.prod(system.shape)
-    return 240 * points

@@ -16,12 +16,44 @@ the equation of motion.  The kernel is ``G_k = a₀ − a₁ k`` in Fourier spac
 
 from __future__ import annotations
 
+import math
+from typing import ClassVar, Literal, Self
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from pydantic import model_validator
 
-from nrp.settings import FilmSettings
-from nrp.systems.plane import Plane, wavenumbers
+from nrp.base import NonNegative, Positive
+from nrp.systems.plane import Plane, PlaneSettings, wavenumbers
+
+
+class FilmSettings(PlaneSettings):
+    """The magnetic film: constants of the energy and its disorder.
+
+    Defaults are the paper's where it gives them.
+    """
+
+    default_step: ClassVar[None] = None
+    system: Literal["film"] = "film"
+    stiffness: Positive = 2.0
+    """β, the exchange between neighbouring spins."""
+    dipolar: NonNegative = 2 / math.pi
+    """γ, the strength of the dipolar interaction."""
+    cutoff: Positive = math.pi / 2
+    """d, the short-distance cut-off of the dipolar kernel."""
+    disorder: Literal["quarter", "unit_mean", "zero_mean", "none"] = "quarter"
+    """Reading of λ(r): ``1 + μ/4``, ``1 + μ``, ``μ`` or ``1``, with ``μ ~ N(0, strength²)``."""
+    disorder_strength: NonNegative = 0.3
+
+    @model_validator(mode="after")
+    def _cells_fit(self) -> Self:
+        for side in self.box:
+            if self.disorder != "none" and not math.isclose(side, round(side)):
+                raise ValueError(f"box = {side}: must be a whole number, for disorder is drawn on unit cells")
+        if self.disorder != "none" and not math.isclose(1 / self.dx, round(1 / self.dx)):
+            raise ValueError(f"dx = {self.dx}: must divide 1, for disorder is drawn on unit cells")
+        return self
 
 
 def dispersion(wavenumber: ndarray | float, settings: FilmSettings) -> ndarray | float:
@@ -58,7 +90,9 @@ class Film(Plane):
         λ(r), of shape (y, x).
     """
 
+    settings_type = FilmSettings
     field = "magnetization"
+    disordered = True
 
     def __init__(self, settings: FilmSettings, *, anisotropy: float, disorder: Float[ndarray, "y x"]) -> None:
         self.disorder = disorder
@@ -70,7 +104,20 @@ class Film(Plane):
             strength=anisotropy,
         )
 
+    @classmethod
+    def draw(cls, settings: FilmSettings, *, anisotropy: float, seed: int, sample: int) -> Self:
+        """Return the film with the disorder of a sample."""
+        disorder = draw_disorder(settings, seed=seed, sample=sample)
+        return cls(settings, anisotropy=anisotropy, disorder=disorder)
+
     @staticmethod
     def modes(settings: FilmSettings) -> Float[ndarray, "y kx"]:
         """Return the linear operator by its modes, −L(k)."""
         return -dispersion(wavenumbers(settings.shape, settings.dx), settings)
+
+    @classmethod
+    def saturation(cls, settings: FilmSettings, *, anisotropy: float, external_field: float) -> float:
+        """Return the largest root of αφ³ − (α − L(0))φ = h: the saturated state of the clean film."""
+        slope = float(dispersion(0.0, settings)) - anisotropy
+        roots = np.roots([anisotropy, 0, slope, -external_field])
+        return float(max(root.real for root in roots if abs(root.imag) < 1e-9))

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.settings import FilmSettings
-from nrp.systems.film import dispersion
+from nrp.systems.film import Film, FilmSettings, dispersion
 
 _DEFAULT = FilmSettings()
 
@@ -36,8 +35,7 @@ def growth_rate(
 
 def uniform_equilibrium(external_field: float, anisotropy: float, settings: FilmSettings = _DEFAULT) -> float:
     """Return the largest root of αφ³ − (α − L(0))φ = h: the saturated state."""
-    roots = np.roots([anisotropy, 0, uniform_cost(settings) - anisotropy, -external_field])
-    return float(max(root.real for root in roots if abs(root.imag) < 1e-9))
+    return Film.saturation(settings, anisotropy=anisotropy, external_field=external_field)
 
 
 def uniform_decay(

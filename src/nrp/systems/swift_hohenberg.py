@@ -11,12 +11,21 @@ After Swift and Hohenberg, Phys. Rev. A 15, 319 (1977).  The quadratic term take
 
 from __future__ import annotations
 
+from typing import Literal, Self
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.settings import SwiftHohenbergSettings
-from nrp.systems.plane import Plane, wavenumbers
+from nrp.systems.plane import Plane, PlaneSettings, wavenumbers
+
+
+class SwiftHohenbergSettings(PlaneSettings):
+    """The Swift–Hohenberg equation with a quadratic term, whose strength stands in the place of α."""
+
+    system: Literal["swift_hohenberg"] = "swift_hohenberg"
+    drive: float = 0.2
+    """r, by which the uniform state φ = 0 is unstable at h = 0."""
 
 
 class SwiftHohenberg(Plane):
@@ -30,6 +39,7 @@ class SwiftHohenberg(Plane):
         g.
     """
 
+    settings_type = SwiftHohenbergSettings
     field = "order"
 
     def __init__(self, settings: SwiftHohenbergSettings, *, anisotropy: float) -> None:
@@ -40,6 +50,11 @@ class SwiftHohenberg(Plane):
             linear=self.modes(settings),
             quadratic=anisotropy,
         )
+
+    @classmethod
+    def draw(cls, settings: SwiftHohenbergSettings, *, anisotropy: float, seed: int, sample: int) -> Self:
+        """Return the field, whose medium has no disorder."""
+        return cls(settings, anisotropy=anisotropy)
 
     @staticmethod
     def modes(settings: SwiftHohenbergSettings) -> Float[ndarray, "y kx"]:

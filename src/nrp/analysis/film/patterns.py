@@ -1,0 +1,154 @@
+"""The final patterns over anisotropy and disorder: labyrinth, islands, labyrinth."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from numpy import ndarray
+
+from nrp.analysis.film.runs import by_sample, zero_crossing
+from nrp.analysis.images.domains import describe, euler_number, measure_domains, wall_length
+from nrp.analysis.images.persistence import persistence, persistence_image
+from nrp.analysis.images.spectrum import peak_wavenumber, peak_width
+from nrp.analysis.registry import Dataset, analysis
+from nrp.evaluation import Result, row
+from nrp.evaluation.intervals import share_interval
+from nrp.evaluation.result import curve_rows
+from nrp.reduction import images_of
+
+LASTING = 0.5
+"""Difference in φ over which a component or hole must last to count."""
+LABYRINTH = 2.0
+"""Domains stretched further than this make a labyrinth: stripes four times as long as wide are at it."""
+_DRAWS = 1000
+"""Of the bootstrap over samples."""
+
+
+def morphology(image: Float[ndarray, "y x"], pixel: float) -> dict[str, float]:
+    """Return all descriptors of one image under their names.
+
+    Those of `describe`, and of φ < 0 the
+
+    - ``domain_area``, mean, in units of area;
+    - ``domain_elongation``, median of those that do not go round the box, 1 without any;
+    - ``domain_stretch``, ``L²/(4πnA)`` of n domains with walls of length L and area A together: 1 for equal
+      discs, and large for long domains, however they are bent;
+    - ``largest_domain``, its share of the negative area, and ``round_the_box``, that of domains without end;
+    - ``euler_number``;
+
+    ``peak_wavenumber`` and ``peak_width`` of the structure factor; and, of the sublevel sets,
+    ``lasting_components`` and ``lasting_holes``, and ``lasting_peaks``, components of the superlevel sets:
+    how many last over more than `LASTING` in φ, those of the torus itself included.
+    """
+    phase = image < 0
+    domains = measure_domains(phase, pixel)
+    ends = domains.elongation[np.isfinite(domains.elongation)]
+    total = domains.area.sum() or 1.0
+    length = wall_length(image, pixel)
+    known = {name: float(values[0]) for name, values in describe(image[None], pixel).items()}
+
+    def lasting(field: ndarray, dimension: int) -> float:
+        intervals = persistence(field, dimension=dimension)
+        return float((intervals[:, 1] - intervals[:, 0] > LASTING).sum())
+
+    return known | {
+        "domain_area": float(domains.area.mean()) if len(domains.area) else 0.0,
+        "domain_elongation": float(np.median(ends)) if len(ends) else 1.0,
+        "domain_stretch": length**2 / (4 * np.pi * len(domains.area) * total) if length else 1.0,
+        "largest_domain": float(domains.area.max(initial=0.0) / total),
+        "round_the_box": float(domains.area[np.isnan(domains.elongation)].sum() / total),
+        "euler_number": float(euler_number(phase)),
+        "peak_wavenumber": peak_wavenumber(image, pixel),
+        "peak_width": peak_width(image, pixel),
+        "lasting_components": lasting(image, 0),
+        "lasting_holes": lasting(image, 1),
+        "lasting_peaks": lasting(-image, 0),
+    }
+
+
+@analysis("patterns", version=4, needs={"films": Dataset("films"), "samples": Dataset("samples")})
+def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
+    """Return the morphology of the final states, over anisotropy and disorder.
+
+    Rows: every descriptor of `morphology` per anisotropy, mean over the samples with the 95 % interval
+    of the mean (Student's t); of the mean number of domains also ``domain_peak`` (its largest value and
+    where), ``domain_rise`` and ``domain_fall`` (the largest from one anisotropy to the next, and the middle
+    of the two).
+    ``labyrinth_share``, the share of the samples that are a labyrinth, stretched by more than `LABYRINTH`,
+    with its 95 % interval (Clopper and Pearson); ``labyrinth_end`` and ``labyrinth_return``, between which
+    anisotropies the mean stretch is below that, with intervals by a bootstrap over the samples.
+    ``topology_change``, by how much the mean persistence images of the components change from one anisotropy
+    to the next, over their mean size, at the middle of the two; ``topology_noise``, by how much they would if
+    only the samples were others.
+    Arrays: ``alphas``, each descriptor per (sample, anisotropy), and ``persistence_images`` (anisotropy,
+    sense, persistence, birth) of the components of sub- and superlevel sets, mean over samples.
+    """
+    pixel = float(films.x[1] - films.x[0])
+    runs, alphas = by_sample(films, samples)
+    images = np.stack([images_of(run).isel(frame=-1).values for run in runs])
+    found = [[morphology(image, pixel) for image in sample] for sample in images]
+    grid = {name: np.array([[each[name] for each in sample] for sample in found]) for name in found[0][0]}
+    rows = [each for name, table in grid.items() for each in curve_rows(name, table, alphas, case="final")]
+    counts = grid["negative_domains"].mean(axis=0)
+    steps, middles = np.diff(counts), (alphas[1:] + alphas[:-1]) / 2
+    for name, values, places in (
+        ("domain_peak", counts, alphas),
+        ("domain_rise", steps, middles),
+        ("domain_fall", -steps, middles),
+    ):
+        best = values.argmax()
+        rows.append(row(name, values[best], anisotropy=places[best]))
+    rows += _class_rows(alphas, grid["domain_stretch"])
+    every = np.array(
+        [
+            [
+                [persistence_image(persistence(sign * each, dimension=0)) for sign in (1, -1)]
+                for each in column
+            ]
+            for column in images.swapaxes(0, 1)
+        ]
+    )
+    means = every.mean(axis=1)
+    size = np.linalg.norm(means, axis=(2, 3)).mean()
+    changes = np.linalg.norm(np.diff(means, axis=0), axis=(2, 3)).mean(axis=1) / size
+    if len(images) > 1:
+        variance = every.var(axis=1, ddof=1).sum(axis=(2, 3)) / len(images)
+        rows.append(row("topology_noise", np.sqrt(2 * variance).mean() / size))
+    rows += [
+        row("topology_change", change, anisotropy=middle)
+        for change, middle in zip(changes, middles, strict=True)
+    ]
+    return Result.of(rows, alphas=alphas, persistence_images=means, **grid)
+
+
+def _class_rows(alphas: ndarray, stretch: Float[ndarray, "sample a"]) -> list[dict]:
+    """Return the rows that tell labyrinths from islands."""
+    rows = []
+    for alpha, column in zip(alphas, stretch.T, strict=True):
+        count = int((column > LABYRINTH).sum())
+        low, high = share_interval(count, len(column))
+        rows.append(row("labyrinth_share", count / len(column), low=low, high=high, anisotropy=alpha))
+    draws = np.random.default_rng(0).integers(len(stretch), size=(_DRAWS, len(stretch)))
+    ends = np.array([_crossings(alphas, stretch[chosen].mean(axis=0)) for chosen in draws])
+    for name, value, drawn in zip(
+        ("labyrinth_end", "labyrinth_return"), _crossings(alphas, stretch.mean(axis=0)), ends.T, strict=True
+    ):
+        drawn = drawn[np.isfinite(drawn)]
+        interval = (
+            dict(zip(("low", "high"), np.quantile(drawn, [0.025, 0.975]), strict=True)) if len(drawn) else {}
+        )
+        rows.append(row(name, value, **interval))
+    return rows
+
+
+def _crossings(alphas: ndarray, stretch: Float[ndarray, " a"]) -> tuple[float, float]:
+    """Return where a curve first falls below `LABYRINTH`, and where it last rises above it; nan for never."""
+    excess = np.log(stretch / LABYRINTH)
+    down = np.flatnonzero((excess[:-1] > 0) & (excess[1:] <= 0))
+    up = np.flatnonzero((excess[:-1] <= 0) & (excess[1:] > 0))
+
+    return (
+        zero_crossing(alphas, excess, int(down[0])) if len(down) else np.nan,
+        zero_crossing(alphas, excess, int(up[-1])) if len(up) else np.nan,
+    )

@@ -1,0 +1,55 @@
+"""Persistent homology of the level sets of a pattern in a periodic box."""
+
+from __future__ import annotations
+
+import numpy as np
+from gudhi import PeriodicCubicalComplex
+from gudhi.representations import PersistenceImage
+from jaxtyping import Float
+from numpy import ndarray
+
+
+def persistence(image: Float[ndarray, "y x"], *, dimension: int) -> Float[ndarray, "interval 2"]:
+    """Return the intervals (birth, death) of the sublevel sets φ ≤ s of an image on the torus.
+
+    Those of the superlevel sets are ``-persistence(-image)``.  Classes of the torus itself never die (inf).
+
+    Parameters
+    ----------
+    image
+        Pixels are the squares of a cubical complex, so that they touch at corners, too.
+    dimension
+        0 for components, 1 for loops.
+    """
+    cells = PeriodicCubicalComplex(top_dimensional_cells=image, periodic_dimensions=[True, True])
+    cells.compute_persistence()
+    return cells.persistence_intervals_in_dimension(dimension).reshape(-1, 2)
+
+
+def persistence_image(
+    intervals: Float[ndarray, "interval 2"], *, span: tuple[float, float] = (-1.5, 1.5), pixels: int = 20
+) -> Float[ndarray, "persistence birth"]:
+    """Return a persistence diagram as an image: Gaussian spots at (birth, persistence), by their persistence.
+
+    After Adams et al., J. Mach. Learn. Res. 18, 1 (2017).  Classes that never die are left out.
+
+    Parameters
+    ----------
+    intervals
+        (birth, death).
+    span
+        Of the births, and of the values of the image.
+    pixels
+        Along either axis.
+    """
+    finite = intervals[np.isfinite(intervals).all(axis=1)]
+    if not len(finite):
+        return np.zeros((pixels, pixels))
+    width = span[1] - span[0]
+    image = PersistenceImage(
+        bandwidth=width / 30,
+        weight=lambda point: point[1],
+        resolution=[pixels, pixels],
+        im_range=[*span, 0.0, width],
+    )
+    return image.fit_transform([finite])[0].reshape(pixels, pixels)

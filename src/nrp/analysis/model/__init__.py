@@ -1,0 +1,1 @@
+"""Analyses of trained models: what they rebuild, predict and determine."""

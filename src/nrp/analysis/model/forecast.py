@@ -1,0 +1,233 @@
+"""How well a model, and its rivals, reconstruct, explain and predict, on runs seen and not seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nrp.analysis.model.readouts import add_readouts
+from nrp.analysis.registry import Needs, Observed, analysis, members_of
+from nrp.evaluation import Form, Label, Pool, Result, row
+from nrp.evaluation.observation import Observations
+from nrp.evaluation.rivals import Law, laws_of
+from nrp.evaluation.scene import LEADS, STARTS, Scene, mean_square, rollouts, scenes_of
+
+AWAY = 3.0
+"""A rollout whose error is larger than this, in standard deviations of its run, has diverged."""
+
+
+def _needs_of_arm(profile, arm: str) -> Needs:
+    return {"arm": (Observed(members_of(profile, arm)[0], profile.evaluated),)}
+
+
+def _needs_of_bead(profile) -> Needs:
+    return {"arm": (Observed(members_of(profile, "bead")[0], ("bead",)),)}
+
+
+@analysis("forecast", version=4, needs=_needs_of_arm, each="arm")
+@analysis("bead_forecast", version=4, needs=_needs_of_bead)
+def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *, far: bool = True) -> Result:
+    """Return the errors of an arm, of its rivals and of guesses without a model, on every split.
+
+    Squared errors are pooled over the runs, frames and pixels of a split; the case ``per_frame_mean`` is the
+    mean of the errors of single frames instead.  Metrics:
+
+    - ``reconstruction_rmse`` of D(E(X));
+    - ``one_step_rmse`` of the next frame, in the paper's form D(z − Δt ∂V/∂z) and as ``increment``
+      X + D(z − Δt ∂V/∂z) − D(z), ``one_step_skill`` = 1 − MSE/MSE of persistence, and
+      ``persistence_rmse``, the error of the frame itself taken for the next one;
+    - ``one_step_rmse`` also of two guesses without a model: the arm ``extrapolation``, the line through
+      the last two frames, and the arm ``exact_rate``, one step along the true ∂φ/∂t;
+    - ``skill`` against the lead time in frames, of the flow followed in time under the field h(t), from every
+      tenth frame, and from the first to the last; in both forms, and of the mean over frames;
+    - ``rate_error``, √(Σ‖ż − v‖²/Σ‖ż‖²) with the exact ż = J_E ∂φ/∂t and the model's v = −∂V/∂z, in the case
+      ``finite_difference`` with the difference of neighbouring frames that Eq. (2) is trained on, in the case
+      ``decoded`` in the image, ∂φ/∂t against J_D v;
+    - ``rollout_error``, the rms error of the image over the standard deviation of its run, mean over the
+      frames after the start, ``from_saturation`` (the first frame; ``from_start`` where that is not
+      saturated), ``from_onset`` (the first after T_init) or ``from_T0``; it counts as 3 at most, where the
+      rollout has diverged; ``rollout_diverged`` is the share of runs that ever do; the arm ``persistence``
+      stays at the start;
+    - ``readout_error`` of rollouts from the first frame, see `nrp.analysis.model.readouts`;
+    - ``advantage`` of the arm: 1 − MSE/MSE of a rival by lead time, in the increment form, and the same of
+      rollout errors;
+    - ``motion_share``, the share of the squared motion in the tenth of the frames that move most, and
+      ``floor_share``, the share of the frames that move less than the error of their reconstruction;
+    - ``image_deviation``, the standard deviation of all pixels, the scale to read the others against.
+
+    Intervals as in `nrp.evaluation.pool.Pool`.
+
+    Parameters
+    ----------
+    arm
+        Observations of the same datasets by members of one arm.
+    rivals
+        By members of its rivals, trained on the same runs; others are made of the latent states of the arm
+        (`nrp.evaluation.rivals.laws_of`).
+    far
+        Whether the flows are followed for more than a step, and rivals made; else only the errors of single
+        frames are given, in a tenth of the time.
+
+    Raises
+    ------
+    InvalidSetting
+        If no run belongs to a split.
+    """
+    first = scenes_of(arm[0])
+    name, truth, pool, seen = first[0].o.arm, Pool(), Pool(), Counter()
+    for scene in first:
+        _add_truth(truth, scene)
+    for observations in (*arm, *rivals):
+        scenes = scenes_of(observations)
+        for law in laws_of(scenes, rivals=far and scenes[0].o.arm == name):
+            _add_law(pool, scenes, law, member=seen[law.name], far=far)
+            seen[law.name] += 1
+    entries = [entry for split in dict.fromkeys(s.split for s in first) for entry in _shares(first, split)]
+    return Result.of([*entries, *truth.rows(), *pool.rows(), *pool.advantages(name)])
+
+
+def _add_law(pool: Pool, scenes: Sequence[Scene], law: Law, *, member: int, far: bool) -> None:
+    add = partial(pool.add, member=member)
+    for scene in scenes:
+        _add_frames(add, scene, law)
+    if not far:
+        return
+    for scene, states in rollouts(law.velocity, scenes, "leads"):
+        _add_leads(add, scene, law, states)
+    for start in STARTS:
+        for scene, states in rollouts(law.velocity, scenes, start):
+            _add_rollouts(add, scene, law, start, states)
+
+
+def _add_truth(pool: Pool, scene: Scene) -> None:
+    images, split = scene.frames.images, scene.split
+    last = torch.cat([images[:, :1], 2 * images[:, 1:-1] - images[:, :-2]], dim=1)
+    exact = images[:, :-1] + scene.frames.intervals[..., None] * scene.frames.rates[:, :-1]
+    for arm, guess in (("extrapolation", last), ("exact_rate", exact)):
+        label = Label("one_step_rmse", split, arm, None, 1)
+        _add_errors(pool.add, scene, mean_square(guess - images[:, 1:]), label)
+    _add_errors(pool.add, scene, scene.still, Label("persistence_rmse", split, lead_time=1))
+    for start, begin in scene.starts.items():
+        stays = images[torch.arange(len(images)), torch.from_numpy(begin)][:, None].expand_as(images)
+        _add_rollout(pool.add, scene, "persistence", start, mean_square(stays - images))
+
+
+def _add_frames(add, scene: Scene, law: Law) -> None:
+    """Add the errors of single frames; those of the autoencoder only for its own model."""
+    o, decode, everything = scene.o, scene.o.model.autoencoder.decode, slice(None)
+    split, frames, z = scene.split, scene.frames, scene.o.z
+    with torch.no_grad():
+        velocity = o.velocity if law.own else law.velocity(z, frames.controls)
+        ahead = decode(z[:, :-1] + frames.intervals[..., None] * velocity[:, :-1])
+    squares = {None: ((o.z_rate - velocity).square().sum(dim=2), o.z_rate.square().sum(dim=2))}
+    if law.own:
+        difference = z.diff(dim=1) / frames.intervals[..., None]
+        apart = (difference - velocity[:, :-1]).square().sum(dim=2)
+        squares["finite_difference"] = (apart, difference.square().sum(dim=2))
+        with torch.no_grad():
+            moved = o.model.autoencoder.push_decode(z, velocity)[1]
+        apart = (o.x_rate - moved).square().sum(dim=2)
+        squares["decoded"] = (apart + scene.lost(scene.motion, o.x_rate), scene.motion)
+        off = scene.errors(o.rebuilt, everything, everything)
+        _add_errors(add, scene, off, Label("reconstruction_rmse", split, law.name), frames=False)
+        below = (off[:, :-1] > scene.still).double().numpy()
+        count = np.full(len(z), below.shape[1])
+        add(Label("floor_share", split, law.name), Form.SHARE, below.sum(axis=1), count, scene.samples)
+    for case, pair in squares.items():
+        both = (part.double().sum(dim=1).numpy() for part in pair)
+        add(Label("rate_error", split, law.name, case), Form.ROOT, *both, scene.samples)
+    forms = {
+        "paper_form": scene.errors(ahead, everything, slice(1, None)),
+        "increment": scene.change_errors(ahead - o.rebuilt[:, :-1], o.x.diff(dim=1), scene.still),
+    }
+    for case, off in forms.items():
+        label = Label("one_step_rmse", split, law.name, case, 1)
+        _add_errors(add, scene, off, label, frames=case == "paper_form")
+        both = (part.sum(dim=1).numpy() for part in (off, scene.still))
+        add(label._replace(metric="one_step_skill"), Form.SKILL, *both, scene.samples)
+
+
+def _add_errors(
+    add, scene: Scene, squares: Float[Tensor, "run frame"], label: Label, *, frames: bool = True
+) -> None:
+    """Add squared errors of frames, pooled and, if wanted, as mean of their roots."""
+    count = np.full(len(squares), squares.shape[1])
+    add(label, Form.ROOT, squares.sum(dim=1).numpy(), count, scene.samples)
+    if frames:
+        by_frame = label._replace(case="per_frame_mean")
+        add(by_frame, Form.RATIO, squares.sqrt().sum(dim=1).numpy(), count, scene.samples)
+
+
+def _add_leads(add, scene: Scene, law: Law, states: Tensor) -> None:
+    """Add the errors of the flow followed from every tenth frame."""
+    decode, images = scene.o.model.autoencoder.decode, scene.frames.images
+    path, label = scene.paths["leads"], Label("skill", scene.split, law.name)
+    with torch.no_grad():
+        floor = decode(states[:, 0])
+        for lead in (lead for lead in LEADS if lead < states.shape[1]):
+            there = path.frames[:, 0] + lead <= scene.last
+            runs, begins, ends = path.runs[there], path.frames[there, 0], path.frames[there, lead]
+            still = mean_square(images[runs, ends] - images[runs, begins])
+            guess = decode(states[there, lead])
+            change = scene.o.x[runs, ends] - scene.o.x[runs, begins]
+            forms = {
+                "paper_form": scene.errors(guess, runs, ends),
+                "increment": scene.change_errors(guess - floor[there], change, still),
+            }
+            for case, squares in forms.items():
+                for mean, name in ((False, case), (True, _PER_FRAME[case])):
+                    parts = ((part.sqrt() if mean else part).numpy() for part in (squares, still))
+                    totals = [np.bincount(runs, part, minlength=len(images)) for part in parts]
+                    named = label._replace(case=name, lead_time=lead)
+                    add(named, Form.SKILL, *totals, scene.samples)
+
+
+_PER_FRAME = {"paper_form": "per_frame_mean", "increment": "increment_per_frame_mean"}
+
+
+def _add_rollouts(add, scene: Scene, law: Law, start: str, states: Tensor) -> None:
+    """Add the errors of the flow followed from one state of each run to the end."""
+    runs, last = np.arange(len(states)), scene.last
+    # Back to the frames of the runs; those before the start do not count.
+    place = np.clip(np.arange(last + 1) - scene.starts[start][:, None], 0, None)
+    with torch.no_grad():
+        guess = scene.o.model.autoencoder.decode(states[runs[:, None], place])
+    off = scene.errors(guess, slice(None), slice(None))
+    _add_rollout(add, scene, law.name, start, off)
+    if start == scene.begins:
+        still = mean_square(scene.frames.images[:, -1] - scene.frames.images[:, 0]).numpy()
+        label = Label("skill", scene.split, law.name, "paper_form", last)
+        add(label, Form.SKILL, off[:, -1].numpy(), still, scene.samples)
+        seen = scene.o.model.coordinates.images(guess[:, scene.described]).nan_to_num().clamp(-AWAY, AWAY)
+        add_readouts(add, scene, law.name, seen)
+
+
+def _add_rollout(add, scene: Scene, arm: str, start: str, squares: Tensor) -> None:
+    """Add the error of a rollout, in standard deviations of its run, and whether it has diverged."""
+    errors = squares.sqrt() / scene.deviation[:, None]
+    errors = errors.nan_to_num(nan=AWAY, posinf=AWAY).clamp(max=AWAY).numpy()
+    after = np.arange(scene.last + 1) > scene.starts[start][:, None]
+    counts, follows = after.sum(axis=1), after.any(axis=1)
+    total = np.where(after, errors, 0.0).sum(axis=1)
+    label = Label("rollout_error", scene.split, arm, start)
+    add(label, Form.RATIO, total, counts, scene.samples)
+    away = (np.where(after, errors, 0.0) >= AWAY).any(axis=1)
+    add(label._replace(metric="rollout_diverged"), Form.SHARE, away, follows, scene.samples)
+
+
+def _shares(scenes: Sequence[Scene], split: str) -> list[dict]:
+    """Return the rows of a split that no model enters."""
+    here = [scene for scene in scenes if scene.split == split]
+    images = torch.cat([scene.frames.images.flatten() for scene in here])
+    still = torch.cat([scene.still.flatten() for scene in here])
+    most = still.sort(descending=True).values[: max(1, len(still) // 10)]
+    return [
+        row("image_deviation", images.std().item(), split=split),
+        row("motion_share", (most.sum() / still.sum()).item(), split=split),
+    ]

@@ -1,0 +1,80 @@
+"""What a physicist reads off images of a field: its magnetization, walls, domains, wavelength and energy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from nrp.analysis.images.domains import describe
+from nrp.analysis.images.spectrum import peak_wavenumber
+from nrp.evaluation import Form, Label
+from nrp.evaluation.scene import Scene
+from nrp.simulation import system_of
+
+
+def readouts(
+    images: Float[ndarray, "run frame y x"], dataset: xr.Dataset, frames: Int[ndarray, " frame"]
+) -> dict[str, Float[ndarray, "run frame"]]:
+    """Return what a physicist reads off images of a field, by name.
+
+    ``mean_magnetization``, ``wall_density``, ``negative_domains``, ``peak_wavenumber`` of the structure
+    factor, and ``energy``, H per area of the image itself, on the grid of its pixels.
+
+    Parameters
+    ----------
+    images
+        Not necessarily those of the dataset.
+    dataset
+        The runs, for their field, disorder and pixels.
+    frames
+        Places of the images among the frames of the runs.
+    """
+    pixel = float(dataset.x[1] - dataset.x[0])
+    flat = images.reshape(-1, *images.shape[2:])
+    found = describe(flat, pixel)
+    values = {name: found[name].astype(float) for name in ("wall_density", "negative_domains")}
+    values["mean_magnetization"] = flat.mean(axis=(1, 2))
+    values["peak_wavenumber"] = np.array([peak_wavenumber(image, pixel) for image in flat])
+    fields = dataset["external_field"].values[:, frames]
+    systems = [system_of(dataset, run) for run in range(len(images))]
+    values["energy"] = np.array(
+        [
+            system.energy(state, h)
+            for system, states, of_run in zip(systems, images, fields, strict=True)
+            for state, h in zip(states, of_run, strict=True)
+        ]
+    )
+    return {name: array.reshape(images.shape[:2]) for name, array in values.items()}
+
+
+def add_readouts(add: Callable, scene: Scene, arm: str, images: Float[Tensor, "run described pixel"]) -> None:
+    """Add ``readout_error`` of images of disordered films: Σ|error| over Σ|error of the first image|.
+
+    Parameters
+    ----------
+    add
+        Of the pool.
+    scene, arm
+        The runs, and the name of the law of motion.
+    images
+        In the described frames of the scene.
+    """
+    if "disorder" not in scene.data or not len(scene.described):
+        return
+    shape = (*images.shape[:2], scene.data.sizes["y"], scene.data.sizes["x"])
+
+    def read(some: Tensor) -> dict[str, ndarray]:
+        return readouts(some.double().reshape(shape).numpy(), scene.data, scene.described)
+
+    if "readouts" not in scene.kept:
+        first = scene.frames.images[:, :1].expand(-1, len(scene.described), -1)
+        scene.kept["readouts"] = read(scene.frames.images[:, scene.described]), read(first)
+    found, (truth, stay) = read(images), scene.kept["readouts"]
+    for name, true in truth.items():
+        parts = (np.abs(values[name] - true).sum(axis=1) for values in (found, stay))
+        add(Label("readout_error", scene.split, arm, name), Form.RATIO, *parts, scene.samples)

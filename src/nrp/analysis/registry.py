@@ -1,0 +1,144 @@
+"""Analyses register themselves: name, version and needs stand beside the function that computes the result.
+
+::
+
+    @analysis("patterns", version=3, needs={"films": Dataset("films"), "samples": Dataset("samples")})
+    def patterns(films, samples): ...
+
+The graph in `nrp.pipeline` gives the function what it needs, under the names of its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nrp.store import Step
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset of the profile."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A member of a model of the profile."""
+
+    name: str
+    member: int = 0
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a member says of datasets of the profile: one `Observation` for each."""
+
+    model: Model
+    datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of another analysis."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """A result that lies in the repository."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """The result of a control of the profile, by its number."""
+
+    number: int
+
+
+Reference = Dataset | Model | Observed | Outcome | Published | Control
+Needs = Mapping[str, Reference | tuple[Reference, ...]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One result that can be asked for: an analysis, what it is given, and its options."""
+
+    step: Step
+    compute: Callable[..., Any]
+    needs: Needs
+    options: Mapping[str, Any] = field(default_factory=dict)
+    publish: bool = False
+
+
+@dataclass(frozen=True)
+class _Analysis:
+    name: str
+    each: Literal["", "arm"]
+    request: Callable[..., Request | None]
+
+
+_ANALYSES: list[_Analysis] = []
+
+
+def analysis(
+    name: str,
+    *,
+    version: int,
+    needs: Needs | Callable[..., Needs | None],
+    options: Callable[..., Mapping[str, Any]] = lambda *_: {},
+    each: Literal["", "arm"] = "",
+    publish: bool = False,
+) -> Callable[[Callable], Callable]:
+    """Register a function as an analysis.
+
+    Parameters
+    ----------
+    name
+        Of its result; with ``each="arm"`` the name of the arm follows.
+    version
+        Raise it whenever the same needs give another result.
+    needs
+        References by the names of the function's arguments, or a function of the profile (and the arm) that
+        returns them; None for a result that this profile does not have.
+    options
+        Further arguments, by a function of the profile (and the arm).
+    each
+        Whether there is one result, or one for each arm.
+    publish
+        Whether the result of the profile `paper` is published.
+    """
+
+    def register(compute: Callable) -> Callable:
+        def request(profile: Any, *arm: str) -> Request | None:
+            wanted = needs(profile, *arm) if callable(needs) else needs
+            if wanted is None:
+                return None
+            step = Step(name, version)
+            return Request(step, compute, wanted, options(profile, *arm), publish)
+
+        _ANALYSES.append(_Analysis(name, each, request))
+        return compute
+
+    return register
+
+
+def requests(profile: Any) -> dict[str, Request]:
+    """Return every result that a profile has, by its name."""
+    found: dict[str, Request | None] = {}
+    for each in _ANALYSES:
+        if each.each:
+            found |= {f"{each.name}_{arm}": each.request(profile, arm) for arm in profile.arms}
+        else:
+            found[each.name] = each.request(profile)
+    return {name: request for name, request in found.items() if request is not None}
+
+
+def members_of(profile: Any, name: str) -> tuple[Model, ...]:
+    """Return all members of a model of a profile."""
+    return tuple(Model(name, member) for member in range(profile.models[name].members))

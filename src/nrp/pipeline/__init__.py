@@ -1,0 +1,20 @@
+"""The graph of results: profiles, overrides, and the study that computes or finds what a chapter asks for."""
+
+# Importing them registers the analyses.
+from nrp.analysis.film import droplets, formation, hysteresis, onset, patterns, sensitivity, solver  # noqa: F401
+from nrp.analysis.model import (  # noqa: F401
+    curves,
+    energy,
+    exact_energy,
+    forecast,
+    gradient_flow,
+    identifiability,
+    landscape,
+    members,
+    reconstruction,
+)
+from nrp.analysis.transition import continuity, controls, reading  # noqa: F401
+from nrp.pipeline.profiles import Profile, profile
+from nrp.pipeline.study import Study
+
+__all__ = ["Profile", "Study", "profile"]

@@ -1,0 +1,302 @@
+"""The profiles ``mini``, ``book`` and ``paper``: which films are simulated and which models are trained.
+
+Each holds its datasets and models by name.  All three come from one template: `mini` in a smaller size, `paper`
+with what `book` has and more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+from nrp.analysis.transition.controls import ControlSettings, Kind
+from nrp.base import Count, InvalidSetting, Positive, Settings
+from nrp.pipeline.control_campaigns import (
+    SMALL_TILTS,
+    bead_controls,
+    film_controls,
+    first_order_control,
+    paper_controls,
+    steps,
+)
+from nrp.reduction.settings import ModelSettings, Runs
+from nrp.simulation.settings import CampaignSettings
+from nrp.systems.bead import BeadSettings
+from nrp.systems.film import FilmSettings
+
+PROFILES = ("mini", "book", "paper")
+_SWEEPS = ("films", "samples", "rates", "held_rates")
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "box 64, dx = 0.5": {},
+    "box 32": {"box": (32.0, 32.0)},
+    "box 128": {"box": (128.0, 128.0)},
+    "dx = 1": {"dx": 1.0, "coarsen": 1},
+    "dx = 0.25": {"dx": 0.25, "coarsen": 4},
+    "unit_mean": {"disorder": "unit_mean"},
+    "zero_mean": {"disorder": "zero_mean"},
+}
+"""Boxes, grids and readings of the disorder whose onsets and final states are compared, by name."""
+
+
+class TrainingPlan(Settings):
+    """A model of a profile: what is trained, on which datasets, and how many members."""
+
+    settings: ModelSettings
+    data: tuple[str, ...]
+    members: Count = 1
+
+
+class Profile(Settings):
+    """Everything that a reader may change at once: how much is simulated and trained."""
+
+    name: Literal["mini", "book", "paper"]
+    datasets: dict[str, CampaignSettings]
+    """``films`` are the paper's data, one disorder sample at every anisotropy; ``samples`` are films with other
+    disorder; ``rates`` are swept at other rates and ``held_rates`` at one that is never trained on; in ``steps``
+    the field jumps, in ``holds`` its sweep, at a rate of its own, stops half-way; ``fine`` films show every grid
+    point; ``quenches`` begin with noise and have no field; ``beyond`` and ``beyond_rates`` lie outside the
+    trained anisotropies and sweep rates; ``loops`` go to the opposite field and back; then the ``bead``, and
+    the films of `variants`."""
+    variants: tuple[str, ...]
+    """The datasets in other boxes, on other grids, and with other readings of the disorder."""
+    sweeps: tuple[str, ...] = _SWEEPS
+    """The datasets that a reconstruction is judged by."""
+    evaluated: tuple[str, ...] = (*_SWEEPS, "steps", "holds", "quenches", "beyond", "beyond_rates")
+    """The datasets that an arm is judged by."""
+    models: dict[str, TrainingPlan]
+    """By name: the arms and, in the profile that is published, their rivals and variants; and the ``bead``."""
+    arms: tuple[str, ...] = ("paper", "identified")
+    controls: tuple[ControlSettings, ...]
+    """Controls of the test for jumps."""
+    figure_anisotropy: tuple[Positive, Positive]
+    """The two anisotropies of Fig. 2A."""
+    solver_box: Positive
+    """Side of the box in which schemes and grids are compared."""
+    solver_samples: Count
+    """Samples over which that is done."""
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds of the controls, each once."""
+        return list(dict.fromkeys(control.kind for control in self.controls))
+
+    def control(self, **fields: object) -> ControlSettings:
+        """Return the first control whose kind has these fields.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for control in self.controls:
+            if all(getattr(control.kind, name) == value for name, value in fields.items()):
+                return control
+        raise KeyError(fields)
+
+
+@cache
+def profile(name: str) -> Profile:
+    """Return the profile of that name.
+
+    Raises
+    ------
+    InvalidSetting
+        If there is no such profile.
+    """
+    if name not in PROFILES:
+        raise InvalidSetting(f"profile = {name!r}: must be one of {', '.join(PROFILES)}")
+    if name == "paper":
+        return _paper(profile("book"))
+    return _template(_MINI if name == "mini" else _Size())
+
+
+@dataclass(frozen=True)
+class _Size:
+    """The numbers in which `mini` and `book` differ; by default those of `book`."""
+
+    name: str = "book"
+    film: FilmSettings = field(default_factory=FilmSettings)
+    fine_film: FilmSettings = field(default_factory=lambda: FilmSettings(box=32, coarsen=1))
+    frames: int = 101
+    step: float = 0.1
+    """From one anisotropy to the next; `coarse_step` where fewer will do."""
+    coarse_step: float = 0.25
+    beyond_step: float = 0.5
+    sweep_rate: float = 0.01
+    rates: tuple[float, ...] = (0.005, 0.007, 0.02)
+    held_rate: float = 0.014
+    beyond_rate: float = 0.04
+    fine_rates: tuple[float, ...] = (0.005, 0.01, 0.014, 0.02)
+    samples: int = 4
+    jumps: tuple[float, float, float] = (20, 120, 220)
+    """When the field jumps, jumps again, and the run ends."""
+    hold: tuple[float, float] = (80, 180)
+    """When the sweep stops, and the run ends."""
+    quench: float = 150
+    beyond: tuple[float, ...] = (0.7, 0.8, 0.9, 4.25, 4.5, 4.75, 5.0)
+    loop_step: float = 1
+    loop_rates: tuple[float, ...] = (0.01, 0.04)
+    loop_frames: int = 201
+    bead: BeadSettings = field(default_factory=BeadSettings)
+    bead_samples: int = 60
+    bead_frames: int = 31
+    bead_step: float = 0.05
+    bead_trained: int = 40
+    held: tuple[float, ...] = (1.2, 1.7, 1.75, 2.2, 2.7, 3.2, 3.25, 3.7)
+    paper: dict[str, Any] = field(default_factory=dict)
+    identified: dict[str, Any] = field(default_factory=lambda: {"validation": {"sweep_rate": 0.007}})
+    bead_model: dict[str, Any] = field(default_factory=lambda: {"epochs": 800})
+    variant_scale: int = 1
+    """By this the boxes of the variants are smaller."""
+    figure_anisotropy: tuple[float, float] = (1.5, 3.5)
+    solver_box: float = 32.0
+    solver_samples: int = 5
+
+
+_SMALL = {"latent": 8, "width": 64, "batch": 50}
+_MINI = _Size(
+    name="mini",
+    film=FilmSettings(box=16, dx=0.5, coarsen=1),
+    fine_film=FilmSettings(box=16, dx=0.5, coarsen=1),
+    frames=31,
+    step=0.25,
+    coarse_step=0.5,
+    beyond_step=1,
+    sweep_rate=0.02,
+    rates=(0.015, 0.04),
+    held_rate=0.03,
+    beyond_rate=0.06,
+    fine_rates=(0.02,),
+    samples=2,
+    jumps=(5, 40, 70),
+    hold=(40, 65),
+    quench=60,
+    beyond=(0.9, 4.5),
+    loop_step=3,
+    loop_rates=(0.04,),
+    loop_frames=31,
+    bead=BeadSettings(pixels=16),
+    bead_samples=20,
+    bead_frames=16,
+    bead_step=0.1,
+    bead_trained=14,
+    held=(1.5, 3.5),
+    paper={"epochs": 60, **_SMALL},
+    identified={"modes": 64, "epochs": 60, **_SMALL},
+    bead_model={"epochs": 600, **_SMALL},
+    variant_scale=4,
+    figure_anisotropy=(2.0, 4.0),
+    solver_box=8.0,
+    solver_samples=2,
+)
+
+
+def _template(size: _Size) -> Profile:
+    films = CampaignSettings(
+        system=size.film, anisotropy=steps(1, 4, size.step), sweep_rate=size.sweep_rate, frames=size.frames
+    )
+    coarse, sparse = steps(1, 4, size.coarse_step), steps(1, 4, 0.5)
+
+    def with_field(*table: tuple[float, float], **changes: Any) -> CampaignSettings:
+        return films.replace(anisotropy=sparse, sweep_rate=0.0, field_table=table, **changes)
+
+    first, second, end = size.jumps
+    stop, rest = size.hold
+    datasets = {
+        "films": films,
+        "samples": films.replace(sample=tuple(range(1, size.samples + 1))),
+        "rates": films.replace(anisotropy=coarse, sweep_rate=size.rates),
+        "held_rates": films.replace(anisotropy=coarse, sample=(0, size.samples), sweep_rate=size.held_rate),
+        "steps": with_field((0, 1.5), (first, 1.5), (first, 0.5), (second, 0.5), (second, 0), (end, 0)),
+        "holds": with_field((0, 1.5), (stop, 0.4), (rest, 0.4)),
+        "quenches": with_field((0, 0), (size.quench, 0), system=size.film.replace(start="random")),
+        "beyond": films.replace(anisotropy=size.beyond),
+        "beyond_rates": films.replace(anisotropy=steps(1, 4, size.beyond_step), sweep_rate=size.beyond_rate),
+        "fine": films.replace(
+            system=size.fine_film, anisotropy=steps(1, 4, 0.25), sweep_rate=size.fine_rates
+        ),
+        "loops": films.replace(
+            anisotropy=steps(1, 4, size.loop_step),
+            sweep_rate=size.loop_rates,
+            field_init=2.5,
+            field_final=-2.5,
+            field_loop=True,
+            frames=size.loop_frames,
+        ),
+        "bead": CampaignSettings(
+            system=size.bead,
+            anisotropy=1.0,
+            sample=tuple(range(size.bead_samples)),
+            field_init=0.0,
+            duration=6.0,
+            frames=size.bead_frames,
+            time_step=size.bead_step,
+        ),
+    }
+    held = Runs(anisotropy=size.held)
+    unseen = Runs(sample=tuple(range(size.bead_trained, size.bead_samples)))
+    identified = ModelSettings.parse({"arm": "identified", "held": held, **size.identified})
+    return Profile(
+        name=size.name,
+        datasets=datasets | _variants(films, size.variant_scale),
+        variants=tuple(_VARIANTS),
+        models={
+            "paper": TrainingPlan(settings=ModelSettings(held=held, **size.paper), data=("films",)),
+            "identified": TrainingPlan(settings=identified, data=("films", "rates")),
+            "bead": TrainingPlan(
+                settings=ModelSettings(held=unseen, **size.bead_model | {"latent": 2}), data=("bead",)
+            ),
+        },
+        controls=_controls(films, small=size.name == "mini"),
+        figure_anisotropy=size.figure_anisotropy,
+        solver_box=size.solver_box,
+        solver_samples=size.solver_samples,
+    )
+
+
+def _variants(films: CampaignSettings, scale: int) -> dict[str, CampaignSettings]:
+    """Return the films whose final states and onsets are compared with those of the paper's film."""
+    films = films.replace(anisotropy=steps(1, 4, 0.5), sample=(0, 1), frames=2)
+    found = {}
+    for name, changes in _VARIANTS.items():
+        film = FilmSettings(**changes)
+        system = film.replace(box=tuple(side / scale for side in film.box))
+        # Four times the points take four times the time.
+        few = {"sample": 0} if name in ("box 128", "dx = 0.25") else {}
+        found[name] = films.replace(system=system, **few)
+    return found
+
+
+def _controls(films: CampaignSettings, *, small: bool) -> tuple[ControlSettings, ...]:
+    beads = bead_controls(SMALL_TILTS[:: 3 if small else 1], range(1 if small else 2))
+    both = (*beads, first_order_control(0))
+    if small:
+        both = tuple(each.smaller(0.075 if each.kind.first_order else 0.25) for each in both)
+    return *both, *(each for factor in (1, 4) for each in film_controls(films, factor, (0,)))
+
+
+def _paper(book: Profile) -> Profile:
+    """Return the profile whose results are published: more samples, members, rivals and controls."""
+    plans = {name: book.models[name].settings for name in book.arms}
+    paper, identified = plans["paper"], plans["identified"]
+    models = {name: plan.replace(members=1 if name == "bead" else 5) for name, plan in book.models.items()}
+
+    def add(name: str, settings: ModelSettings, like: str, members: int = 5) -> None:
+        models[name] = TrainingPlan(settings=settings, data=book.models[like].data, members=members)
+
+    for arm, settings in plans.items():
+        add(f"pod_{arm}", settings.replace(encoder="pod", modes=0), arm)
+        add(f"free_field_{arm}", settings.replace(potential="none"), arm)
+    for latent in (2, 8, 64):
+        add(f"latent_{latent}", paper.replace(latent=latent), "paper", members=1)
+    held = Runs(anisotropy=(1.75, 3.25), sweep_rate=0.014)
+    models["fine"] = TrainingPlan(
+        settings=identified.replace(held=held, validation=Runs()), data=("fine",), members=5
+    )
+    datasets = book.datasets | {"samples": book.datasets["samples"].replace(sample=tuple(range(1, 10)))}
+    for name in book.variants:
+        datasets[name] = datasets[name].replace(anisotropy=steps(1, 4, 0.25), sample=tuple(range(5)))
+    return book.replace(
+        name="paper", datasets=datasets, models=models, controls=paper_controls(book.datasets["films"], paper)
+    )

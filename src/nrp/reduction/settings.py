@@ -1,0 +1,101 @@
+"""Settings of a model: its parts, its loss and its training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from nrp.base import Count, Index, NonNegative, Positive, Settings
+from nrp.simulation.settings import Several
+
+
+class Runs(Settings):
+    """Runs, named by the values of their coordinates: those with any of them are meant."""
+
+    anisotropy: Several[Positive] = ()
+    sample: Several[Index] = ()
+    sweep_rate: Several[NonNegative] = ()
+
+
+ARMS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "identified": {
+        "loss": "identified",
+        "potential": "energy",
+        "modes": 512,
+        "dynamics_weight": 1.0,
+        "by_motion": True,
+        "state_noise": 0.15,
+        "epochs": 180,
+        "optimizer": "muon",
+        "learning_rate": 0.02,
+    },
+}
+"""Named combinations of the parts of a model: what an arm changes of the defaults of `ModelSettings`."""
+
+
+class ModelSettings(Settings):
+    """Parts and training of one member of one arm.
+
+    The arm is a name for a choice of parts (see `ARMS`); any part that is given goes before it.
+    """
+
+    arm: Literal["paper", "identified"] = "paper"
+    encoder: Literal["dense", "pod"] = "dense"
+    """Networks between image and z, or the leading modes of a proper orthogonal decomposition (POD)."""
+    modes: Index = 0
+    """Number of POD coefficients that the networks see instead of the pixels; 0 for the pixels."""
+    potential: Literal["free", "energy", "none"] = "free"
+    """Any function V(z, α, h), or U(z, α) − h·M(z), which grows at infinity, or none: a free vector field
+    F(z, α, h) of the same size, which need not be the slope of anything."""
+    loss: Literal["paper", "identified"] = "paper"
+    latent: Annotated[int, Field(ge=1, le=4096)] = 32
+    """Dimension of z."""
+    width: Count = 200
+    """Units in each hidden layer."""
+    dynamics_weight: NonNegative = 0.1
+    """λ of Eq. (2): the weight of the residual of ż."""
+    decoded_weight: NonNegative = 3.0
+    """Of the loss `identified`: weight of the residual of the decoded rate."""
+    isometry_weight: NonNegative = 1.0
+    """Of the loss `identified`: weight of the stretching of the decoder."""
+    state_noise: NonNegative = 0.0
+    """Of the loss `identified`: rms length of random steps off the states at which ∂V/∂z is taken."""
+    by_motion: bool = False
+    """Whether frames are drawn more often where the image moves more, or each once in an epoch."""
+    optimizer: Literal["adam", "muon"] = "adam"
+    """Muon for the matrices of the networks (and Adam for all else), or Adam throughout."""
+    epochs: Count = 450
+    batch: Count = 200
+    learning_rate: Positive = 1e-3
+    member: Index = 0
+    """Seed of the weights and of the order of the batches."""
+    held: Runs = Runs()
+    """Runs that are not trained on."""
+    validation: Runs = Runs()
+    """Runs that are not trained on, whose loss is watched."""
+
+    @property
+    def label(self) -> str:
+        """Name of the model in tables: its arm, or that of the baseline that a changed part makes of it."""
+        if self.potential == "none":
+            return "free_field"
+        return "pod" if self.encoder == "pod" else self.arm
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parts_of_the_arm(cls, values: Any) -> Any:
+        return ARMS.get(values.get("arm"), {}) | values if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.encoder == "pod" and self.modes not in (0, self.latent):
+            raise ValueError(
+                f"modes = {self.modes}: must be 0 or latent = {self.latent} with the encoder pod"
+            )
+        if self.loss == "identified" and self.potential == "free":
+            raise ValueError("potential = 'free': must be 'energy' or 'none' with the loss identified")
+        if 0 < self.modes < self.latent:
+            raise ValueError(f"latent = {self.latent}: must be at most modes = {self.modes}")
+        return self
