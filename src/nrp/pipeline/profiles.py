@@ -56,7 +56,7 @@ class Profile(Settings):
     disorder; ``rates`` are swept at other rates and ``held_rates`` at one that is never trained on; in ``steps``
     the field jumps, in ``holds`` its sweep, at a rate of its own, stops half-way; ``fine`` films show every grid
     point; ``quenches`` begin with noise and have no field; ``beyond`` and ``beyond_rates`` lie outside the
-    trained anisotropies and sweep rates; ``loops`` go to the opposite field and back; then the ``bead``, and
+    trained anisotropies and sweep rates; ``loops`` go to the opposite field and back; then the ``beads``, and
     the films of `variants`."""
     variants: tuple[str, ...]
     """The datasets in other boxes, on other grids, and with other readings of the disorder."""
@@ -224,7 +224,7 @@ def _template(size: _Size) -> Profile:
             field_loop=True,
             frames=size.loop_frames,
         ),
-        "bead": CampaignSettings(
+        "beads": CampaignSettings(
             system=size.bead,
             anisotropy=1.0,
             sample=tuple(range(size.bead_samples)),
@@ -245,7 +245,7 @@ def _template(size: _Size) -> Profile:
             "paper": TrainingPlan(settings=ModelSettings(held=held, **size.paper), data=("films",)),
             "identified": TrainingPlan(settings=identified, data=("films", "rates")),
             "bead": TrainingPlan(
-                settings=ModelSettings(held=unseen, **size.bead_model | {"latent": 2}), data=("bead",)
+                settings=ModelSettings(held=unseen, **size.bead_model | {"latent": 2}), data=("beads",)
             ),
         },
         controls=_controls(films, small=size.name == "mini"),

@@ -91,7 +91,7 @@ def members(
         magnetization=films[0].mean.double().numpy(),
         member_gradients=gradients,
         first_values=first["value"].to_numpy(),
-        **{name: array for name, array in curves.items() if name not in ("truth", "prediction")},
+        **{name: array for name, array in curves.items() if name not in ("alphas", "truth", "prediction")},
     )
 
 
