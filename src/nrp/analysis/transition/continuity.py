@@ -28,8 +28,8 @@ def _needs(profile, arm: str) -> Needs:
 def continuity(reading: Result, *, level: float = LEVEL, every: int = 1) -> Result:
     """Return the tests of all curves of `nrp.analysis.transition.reading.transition`.
 
-    Rows: those of `jump_rows`, with the curve as case; ``tests`` and ``alarms``, the number of curves that are
-    tested and of those with a p value below the level.
+    Rows: those of `jump_rows`, with the curve as case; ``tests`` and ``alarms``, the number of curves that
+    are tested and of those with a p value below the level.
 
     Parameters
     ----------
