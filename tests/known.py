@@ -7,8 +7,9 @@ import torch
 import xarray as xr
 
 from nrp.evaluation import Observation, Result
-from nrp.reduction import ModelSettings, ReducedModel, Runs, coverage
+from nrp.reduction import ModelSettings, ReducedModel, Runs, coverage, load_frames
 from nrp.reduction.networks import Autoencoder, LinearAutoencoder
+from nrp.reduction.splits import trained_runs
 from nrp.simulation import CampaignSettings, open_dataset, settings_of, simulate, system_of
 from nrp.store import Store
 from nrp.systems.bead import Bead
@@ -85,14 +86,13 @@ def swept(beads: xr.Dataset) -> xr.Dataset:
 class TruePlane(ReducedModel):
     """The solver's own equation on the grid of the frames, as a model: V is the energy per area, z the image."""
 
-    longest_step = 0.08
-
     def __init__(self, films: xr.Dataset) -> None:
         system, self.side = system_of(films, 0), films.sizes["x"]
         settings = ModelSettings(latent=self.side**2, width=8)
         super().__init__(settings, (self.side, self.side), coverage([films], settings))
         self.autoencoder = LinearAutoencoder()
         self.linear = torch.tensor(system.linear)
+        self.longest_step = 2 / self.linear.abs().max().item()  # for the scheme is explicit
         self.disorder = torch.tensor(system.disorder) if system.disordered else None
 
     def potential(self, z, controls):
@@ -103,6 +103,17 @@ class TruePlane(ReducedModel):
         local, quadratic = (1.0, alpha) if self.disorder is None else (alpha * self.disorder, 0.0)
         density = local * (phi**4 / 4 - phi**2 / 2) - quadratic * phi**3 / 3 - phi * waves / 2 - h * phi
         return density.mean((-2, -1)).to(z.dtype)
+
+
+class Modes(ReducedModel):
+    """The leading modes of the training images as states, and any potential."""
+
+    def __init__(self, films: xr.Dataset, latent: int, held: Runs = Runs()) -> None:  # noqa: B008 (frozen)
+        settings = ModelSettings(latent=latent, modes=latent, width=8, held=held)
+        shape = (films.sizes["y"], films.sizes["x"])
+        super().__init__(settings, shape, coverage([films], settings))
+        self.autoencoder = LinearAutoencoder()
+        self.fit(load_frames(films, trained_runs(films, settings)).images.flatten(0, 1))
 
 
 # Patterns
