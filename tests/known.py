@@ -183,3 +183,22 @@ def ring() -> np.ndarray:
     image[disc((32, 32), 12)] = -1.0
     image[disc((32, 32), 6)] = 0.4
     return image
+
+
+# Curves over α
+
+X = np.linspace(1, 4, 31)
+SMOOTH = {
+    "line": X / 3,
+    "wave": np.sin(2 * X) / 2,
+    "wide step": np.tanh((X - 2.3) / 0.4) / 2,
+    "steep step": np.tanh((X - 2.33) / 0.2) / 2,
+    "step of one spacing": np.tanh((X - 2.35) / 0.1) / 2,
+    "kink": np.abs(X - 2.2) / 2,
+    "square root": np.sqrt(np.maximum(X - 2, 0)),
+}
+
+
+def noisy(curve: np.ndarray, seed: int, noise: float = 0.02) -> np.ndarray:
+    """A curve with noise."""
+    return curve + noise * np.random.default_rng(seed).normal(size=curve.shape)

@@ -165,7 +165,8 @@ def test_a_sparse_polynomial_is_judged_as_a_model_is(films):
     # With four latent numbers a polynomial has 28 terms, and there are 205 frames.
     result = forecast([see(Modes(films, 4), films)])
     own, theirs = (
-        result.table[result.table["arm"] == arm].groupby("metric")["case"].agg(set) for arm in ("paper", "sindy")
+        result.table[result.table["arm"] == arm].groupby("metric")["case"].agg(set)
+        for arm in ("paper", "sindy")
     )
     for metric in ("one_step_rmse", "one_step_skill", "skill", "rollout_error", "readout_error"):
         assert theirs[metric] == own[metric]

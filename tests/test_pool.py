@@ -45,9 +45,7 @@ def test_runs_may_come_in_parts():
     assert parts.rows() == whole.rows()
 
 
-@pytest.mark.parametrize(
-    ("form", "high"), [(Form.SHARE, 1.0), (Form.RATIO, 0.5 + 4.303 * 0.5 / np.sqrt(3))]
-)
+@pytest.mark.parametrize(("form", "high"), [(Form.SHARE, 1.0), (Form.RATIO, 0.5 + 4.303 * 0.5 / np.sqrt(3))])
 def test_intervals_are_cut_where_no_value_can_lie(form, high):
     entry = pooled([np.full(8, part) for part in (0.0, 0.5, 1.0)], form)
     assert (entry["low"], entry["high"]) == (0.0, pytest.approx(high, rel=1e-3))

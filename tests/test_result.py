@@ -40,7 +40,9 @@ def test_common_columns_fill_what_a_row_leaves_open():
 def test_a_mean_has_the_interval_of_student_and_a_single_value_none():
     # Two values, 6 and 8: mean 7, standard error 1, Student's t with one degree of freedom.
     found = mean_row("a", np.array([6.0, 8.0]))
-    assert (found["value"], found["low"], found["high"]) == pytest.approx((7, 7 - 12.706, 7 + 12.706), rel=1e-4)
+    assert (found["value"], found["low"], found["high"]) == pytest.approx(
+        (7, 7 - 12.706, 7 + 12.706), rel=1e-4
+    )
     alone = mean_row("a", np.array([6.0]))
     assert (alone["value"], alone["low"], alone["high"]) == (6, None, None)
 
