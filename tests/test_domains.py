@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from known import SIDE, disc, grid, image_of
+from known import SIDE, disc, grid
 
 from nrp.analysis.images.domains import (
     count_domains,
