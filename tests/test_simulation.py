@@ -16,9 +16,10 @@ import pytest
 import xarray as xr
 
 from nrp import __version__
-from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting
+from nrp.base import InvalidSetting
 from nrp.simulation import (
     SIMULATE,
+    CampaignSettings,
     ExternalField,
     Run,
     Simulation,
@@ -31,6 +32,8 @@ from nrp.simulation import calibration as calibration_module
 from nrp.simulation.calibration import SAFETY, calibration, time_step
 from nrp.simulation.run import NotFinite
 from nrp.store import Store, content_key
+from nrp.systems.bead import BeadSettings
+from nrp.systems.film import FilmSettings
 from nrp.systems.plane import block_average
 
 SMALL = FilmSettings(box=16, dx=0.5, coarsen=2)
@@ -521,7 +524,7 @@ INTERRUPTED = CAMPAIGN.replace(anisotropy=tuple(np.arange(1, 4, 0.25)), duration
 CHILD = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell runs with &
-from nrp.settings import CampaignSettings
+from nrp.simulation import CampaignSettings
 from nrp.simulation import simulate
 from nrp.store import Store
 simulate(CampaignSettings.model_validate_json(sys.argv[1]), Store(sys.argv[2]), workers=1)

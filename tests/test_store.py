@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from nrp.settings import FilmSettings, InvalidSetting
+from nrp.base import InvalidSetting
 from nrp.store import Step, Store, content_key, copy_out, default_root
+from nrp.systems.film import FilmSettings
 
 STEP = Step("count", 1)
 SETTINGS = FilmSettings()
@@ -79,7 +80,7 @@ def test_a_result_carries_its_provenance(store):
 
 COMPETITOR = """
 import sys, time
-from nrp.settings import FilmSettings
+from nrp.systems.film import FilmSettings
 from nrp.store import Step, Store
 
 def compute(folder):
