@@ -45,7 +45,7 @@ def test_another_recipe_has_another_key(recipe):
 
 def test_a_key_does_not_depend_on_the_process():
     code = (
-        "from nrp.store import *; from nrp.settings import *;"
+        "from nrp.store import *; from nrp.systems.film import FilmSettings;"
         "print(content_key(Step('count', 1), FilmSettings()))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
