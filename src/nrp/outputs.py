@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from nrp.base import InvalidSetting
+from nrp.base import InvalidSetting, reason
 from nrp.store import PROVENANCE, remove
 
 _MODEL = {"settings.json", "weights.safetensors"}
@@ -47,7 +47,7 @@ def check_target(target: Path, kind: str, *, root: Path, inputs: Iterable[Path] 
         own = [(root / name).resolve() for name in _OWN]
         given = {path: path.resolve() for path in inputs}
     except (OSError, RuntimeError) as error:
-        raise InvalidSetting(f"{wanted} be a place that can be written ({_reason(error)})") from None
+        raise InvalidSetting(f"{wanted} be a place that can be written ({reason(error)})") from None
     if real == root or real in root.parents or any(_overlap(real, each) for each in own):
         raise InvalidSetting(f"{wanted} not lie in the store of all results, nor hold it")
     for path, place in given.items():
@@ -80,7 +80,7 @@ def copy_out(source: Path, target: Path) -> None:
 
 
 def kind_of(folder: Path) -> str:
-    """Return what a folder is a copy of, with nothing else in it: dataset, model, result, or an empty text."""
+    """Return what a folder, with nothing else in it, is a copy of: dataset, model, result, or an empty text."""
     try:
         files = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
         names = {path.relative_to(folder).as_posix() for path in files}
@@ -106,8 +106,8 @@ def kind_of(folder: Path) -> str:
 def _check_replaceable(target: Path, kind: str) -> None:
     if os.path.lexists(target) and (not kind or kind_of(target) != kind):
         raise InvalidSetting(
-            f"out = {str(target)!r}: must not exist yet, or be an earlier {kind or 'output'} with nothing else "
-            "in it; nothing else is ever replaced"
+            f"out = {str(target)!r}: must not exist yet, or be an earlier {kind or 'output'} and hold "
+            "nothing else; nothing else is ever replaced"
         )
 
 
@@ -123,7 +123,7 @@ def _check_writable(target: Path) -> None:
                 folder.mkdir()
                 made.append(folder)
     except OSError as error:
-        wanted = f"must be a place that can be written ({_reason(error)})"
+        wanted = f"must be a place that can be written ({error.strerror})"
         raise InvalidSetting(f"out = {str(target)!r}: {wanted}") from None
     finally:
         for folder in reversed(made):
@@ -132,7 +132,3 @@ def _check_writable(target: Path) -> None:
 
 def _overlap(one: Path, other: Path) -> bool:
     return one == other or one in other.parents or other in one.parents
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

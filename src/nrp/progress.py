@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -42,3 +43,9 @@ def _lines(items: Iterable, total: int, title: str) -> Iterator:
         if done == total or now - told > _SECONDS_BETWEEN_LINES:
             told = now
             print(f"{title}: {done}/{total} in {now - start:.0f} s", file=sys.stderr, flush=True)
+
+
+def tell(line: str) -> None:
+    """Print a line on standard error; processes that work for another one stay silent."""
+    if multiprocessing.parent_process() is None:
+        print(line, file=sys.stderr, flush=True)

@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,8 +23,10 @@ from filelock import FileLock, Timeout
 
 from nrp import __version__
 from nrp.base import InvalidSetting, Settings
+from nrp.progress import tell
 
 PROVENANCE = "provenance.json"
+_NOT_CONTENT = (PROVENANCE, ".DS_Store")  # the second is left by a file manager that looks into a folder
 _SECONDS_UNTIL_TOLD = 2.0
 """How long a process waits for another one before it says so."""
 
@@ -41,8 +42,8 @@ class Step:
 def content_key(step: Step, settings: Settings, inputs: tuple[str, ...] = ()) -> str:
     """Return the key of a result: 16 hexadecimal digits of a SHA-256.
 
-    Of the settings only what differs from the defaults counts, so that a new setting leaves old results valid.
-    Whoever changes a default must raise the version of the step.
+    Of the settings only what differs from the defaults counts, so that a new setting leaves old results
+    valid.  Whoever changes a default must raise the version of the step.
     """
     recipe = [step.name, step.version, settings.differing(), list(inputs)]
     text = json.dumps(recipe, sort_keys=True, separators=(",", ":"))
@@ -75,8 +76,8 @@ class Store:
     """Results of all steps below one folder.
 
     A finished result is the folder ``<root>/store/<step>/<key>``.  Work in progress lies in
-    ``<root>/partial/<step>-<key>``, where an interrupted step finds again what it had done.  Nothing is written
-    before a result is made.
+    ``<root>/partial/<step>-<key>``, where an interrupted step finds again what it had done.  Nothing is
+    written before a result is made.
 
     Raises
     ------
@@ -159,18 +160,18 @@ class Store:
         yield from sorted(found, key=lambda entry: entry[1]["finished"])
 
     def damaged(self) -> Iterator[tuple[Path, str]]:
-        """Yield every stored folder that is no finished result, or has lost files, and what is wrong with it."""
+        """Yield every stored folder that is no finished result, or has lost files, and its damage."""
         yield from ((path, reason) for path in self._folders() if (reason := _damage(path)))
 
     def verify(self) -> list[str]:
-        """Return one line for each stored result that is damaged, or has other files than it was stored with."""
+        """Return one line for each stored result that is damaged, or whose files have changed."""
         return [f"{_name(path)}: {reason}" for path, reason in self._wrong()]
 
     def prune(self, keep: set[str]) -> list[str]:
         """Remove every result that is damaged, or whose key is not in `keep`, and unfinished work.
 
-        Work that another process is doing stays, and of a link only the link is removed.  Returns the names of
-        what is removed.
+        Work that another process is doing stays, and of a link only the link is removed.  Returns the names
+        of what is removed.
         """
         wrong = {path for path, _ in self._wrong()}
         removed = []
@@ -262,7 +263,7 @@ def _record(folder: Path) -> dict[str, Any] | str:
 
 
 def _damage(folder: Path) -> str:
-    """Return what is wrong with a stored result, as far as the names and sizes of its files tell; else nothing."""
+    """Return what is wrong with a stored result, as far as its provenance and sizes tell; else nothing."""
     record = _record(folder)
     if isinstance(record, str):
         return record
@@ -279,7 +280,9 @@ def _extent(folder: Path) -> tuple[int, int]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and path.name != PROVENANCE]
+    """Return the files of a result; links are followed, for what lies behind them is read with the rest."""
+    found = (Path(top) / name for top, _, names in os.walk(folder, followlinks=True) for name in names)
+    return [path for path in found if path.is_file() and path.name not in _NOT_CONTENT]
 
 
 def digest(folder: Path, files: Iterable[Path] | None = None) -> str:
@@ -305,8 +308,3 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
-
-
-def tell(line: str) -> None:
-    """Print one line on standard error."""
-    print(line, file=sys.stderr, flush=True)

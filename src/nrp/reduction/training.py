@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from joblib import Parallel, delayed
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -19,6 +17,7 @@ from torch.optim import Adam, Muon, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from nrp.base import InvalidSetting
+from nrp.parallel import map_tasks
 from nrp.progress import progress
 from nrp.reduction.data import FrameData, load_frames
 from nrp.reduction.losses import LOSSES, TrainingFrames
@@ -96,7 +95,7 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
 def train_members(
     paths: Sequence[Path], settings: ModelSettings, members: int, store: Store, *, workers: int | None = None
 ) -> list[Path]:
-    """Return the folders of so many members, that differ in their seeds, trained in parallel processes.
+    """Return the folders of several members, which differ in their seeds, trained in parallel processes.
 
     Parameters
     ----------
@@ -106,12 +105,10 @@ def train_members(
         Processes; by default one per core.  A single one trains member after member with all cores, several
         have a thread each.
     """
-    workers = min(workers or os.cpu_count() or 1, members)
-    # Processes with one thread each finish more members than one process with all threads.
-    threads = {"inner_max_num_threads": 1} if workers > 1 else {}
-    pool = Parallel(n_jobs=workers, **threads)
     seeds = range(settings.member, settings.member + members)
-    return pool(delayed(_train_member)(paths, settings.replace(member=seed), store.root) for seed in seeds)
+    tasks = [(paths, settings.replace(member=seed), store.root) for seed in seeds]
+    # Processes with one thread each finish more members than one process with all threads.
+    return map_tasks(_train_member, tasks, workers=workers, title=f"members of the arm {settings.arm}")
 
 
 def _train_member(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:

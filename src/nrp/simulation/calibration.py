@@ -30,8 +30,8 @@ def calibration() -> dict:
 def time_step(campaign: CampaignSettings, anisotropy: float) -> tuple[float, float]:
     """Return the largest step of a run, in units of time, and its relative error in the calibration.
 
-    A system that is not calibrated has its default step.  The error is nan outside of the calibration.  Of two
-    calibrated anisotropies the shorter step counts; above them all it falls as 1/α².  A field, or
+    A system that is not calibrated has its default step.  The error is nan outside of the calibration.  Of
+    two calibrated anisotropies the shorter step counts; above them all it falls as 1/α².  A field, or
     a start, that takes φ further than the paper's field does makes the cubic steeper and the step shorter.
     """
     if campaign.system.default_step is not None:
@@ -50,8 +50,8 @@ def time_step(campaign: CampaignSettings, anisotropy: float) -> tuple[float, flo
 def largest_calibrated(campaign: CampaignSettings, anisotropy: float) -> float:
     """Return the largest step that was measured where a run goes, in units of time.
 
-    Shorter in a stronger field and above all calibrated anisotropies, as in `time_step`; infinite for a system
-    that is not calibrated.
+    Shorter in a stronger field and above all calibrated anisotropies, as in `time_step`; infinite for a
+    system that is not calibrated.
     """
     if campaign.system.default_step is not None:
         return np.inf
@@ -60,7 +60,7 @@ def largest_calibrated(campaign: CampaignSettings, anisotropy: float) -> float:
 
 
 def _curves(campaign: CampaignSettings, anisotropy: float) -> tuple[dict[float, ndarray], set[float], float]:
-    """Return the logarithms of steps and errors, the anisotropies around this one, and a factor of all steps."""
+    """Return the logarithms of steps and errors, the nearest anisotropies, and a factor of all steps."""
     curves = {float(a): np.log(np.transpose(c)) for a, c in calibration()["errors"][campaign.scheme].items()}
     near = {
         max((a for a in curves if a <= anisotropy), default=min(curves)),

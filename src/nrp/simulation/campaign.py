@@ -15,12 +15,12 @@ import zarr
 from nrp import __version__
 from nrp.base import InvalidSetting
 from nrp.parallel import map_tasks
-from nrp.progress import progress
+from nrp.progress import progress, tell
 from nrp.simulation.calibration import largest_calibrated
 from nrp.simulation.dataset import open_dataset, settings_of
 from nrp.simulation.run import Frame, Run, Simulation, number_of_steps, runs_of
 from nrp.simulation.settings import CampaignSettings
-from nrp.store import Step, Store, content_key, digest, remove, tell
+from nrp.store import Step, Store, content_key, digest, remove
 from nrp.systems import SYSTEMS
 
 SIMULATE = Step("simulate", 3)
@@ -32,13 +32,13 @@ _OF_THE_START = ("coarsen", "start", "start_level", "noise")
 _PROCESS = 3e8
 """Bytes that a process takes before it simulates anything."""
 _DONE, _FRAMEWORK = "done", "framework"
-"""Beside a dataset in the making: a mark for each finished run, and the digest of what no run writes.  A mark
-holds the digest of what its run has written, so that damage is seen when an interrupted campaign continues."""
+"""Beside a dataset in the making: a mark for each finished run, and the digest of what no run writes.  A
+mark holds the digest of what its run has written, so that an interrupted campaign sees damage."""
 _FIXED = ("anisotropy", "sample", "sweep_rate", "y", "x")
 MAX_STEPS = 10**8
 """Most time steps of a run."""
 _SECONDS_PER_POINT, _LONG = 3e-8, 120.0
-"""Time of a step by the points of the grid, about, and from how many seconds on a campaign is said to be long."""
+"""About the time of a step by the points of the grid; the seconds from which on a campaign is called long."""
 
 
 def simulate(
@@ -153,7 +153,7 @@ def _files_of_run(path: Path, index: int) -> list[Path]:
 
 
 def _can_continue(folder: Path) -> bool:
-    """Return whether the framework of an interrupted campaign is as it was; say so if there is one and it is not."""
+    """Return whether the framework of an interrupted campaign is there and unharmed; say so if it is not."""
     if not (folder / _DONE).is_dir():
         return False
     path, known = folder / DATA, folder / _FRAMEWORK
