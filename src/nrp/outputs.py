@@ -80,7 +80,7 @@ def copy_out(source: Path, target: Path) -> None:
 
 
 def kind_of(folder: Path) -> str:
-    """Return what a folder, with nothing else in it, is a copy of: dataset, model, result, or an empty text."""
+    """Return what a folder is a copy of and holds alone: dataset, model or result; else an empty text."""
     try:
         files = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
         names = {path.relative_to(folder).as_posix() for path in files}

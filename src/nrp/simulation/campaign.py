@@ -102,9 +102,12 @@ def _estimate(campaign: CampaignSettings, workers: int) -> None:
     """Refuse runs that would never end, and tell of long ones and of a step that is not calibrated."""
     steps = [number_of_steps(campaign, run) for run in runs_of(campaign)]
     if max(steps) > MAX_STEPS:
-        name = next(n for n in ("time_step", "duration", "sweep_rate") if getattr(campaign, n) is not None)
-        name = "field_table" if name == "sweep_rate" and campaign.field_table else name
-        value = reprlib.repr(getattr(campaign, name))
+        times = {"time_step": campaign.time_step, "duration": campaign.duration}
+        times["sweep_rate"] = min(campaign.sweep_rate) or None  # 0 with a table, which ends the run
+        name, value = next(
+            ((name, value) for name, value in times.items() if value is not None),
+            ("field_table", reprlib.repr(campaign.field_table)),
+        )
         raise InvalidSetting(f"{name} = {value}: a run takes {max(steps):.1e} steps; at most 1e8 are allowed")
     seconds = _SECONDS_PER_POINT * math.prod(campaign.system.shape) * max(sum(steps) / workers, max(steps))
     if seconds > _LONG:
