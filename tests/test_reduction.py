@@ -14,12 +14,21 @@ import pytest
 import torch
 import xarray as xr
 
-from nrp.reduction import FrameData, ReducedModel, load_frames, load_model, train, train_members
+from nrp.base import InvalidSetting
+from nrp.reduction import (
+    FrameData,
+    ModelSettings,
+    ReducedModel,
+    Runs,
+    load_frames,
+    load_model,
+    train,
+    train_members,
+)
 from nrp.reduction.coordinates import Coordinates, leading_modes
 from nrp.reduction.losses import LOSSES, Frames, identified_loss, paper_loss
 from nrp.reduction.splits import coverage, split_names, trained_runs
 from nrp.reduction.training import LOG, Diverged, _validation
-from nrp.settings import InvalidSetting, ModelSettings, Runs
 from nrp.simulation import open_dataset
 from nrp.store import Store
 

@@ -3,7 +3,12 @@
 import pydantic
 import pytest
 
-from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting, ModelSettings, profile
+from nrp.base import InvalidSetting
+from nrp.pipeline import profile
+from nrp.reduction import ModelSettings
+from nrp.simulation import CampaignSettings
+from nrp.systems.bead import BeadSettings
+from nrp.systems.film import FilmSettings
 
 BAD = [
     (FilmSettings, "box", -1.0, "greater than 0"),
