@@ -228,6 +228,8 @@ def _frames(campaign: CampaignSettings, every: float) -> int:
 
 def _train(options: argparse.Namespace, chosen: Profile) -> None:
     from nrp.reduction import train_members
+    from nrp.reduction.splits import check_anisotropies
+    from nrp.simulation import open_dataset
 
     if options.arm not in ARMS:
         raise InvalidSetting(f"arm = {options.arm!r}: must be one of {', '.join(ARMS)}")
@@ -238,8 +240,10 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
     changes |= _given(options, "patience", "member", "dynamics_weight")
     if options.encoder in ("convolutional", "pod"):
         changes.setdefault("modes", 0)
-    for role, given in (("held", options.hold_alpha), ("validation", options.validate_alpha)):
-        if given is not None:
+    data = [open_dataset(path) for path in options.data]
+    for role, option in (("held", "hold_alpha"), ("validation", "validate_alpha")):
+        if (given := getattr(options, option)) is not None:
+            check_anisotropies(data, option, given)
             changes[role] = {"anisotropy": given}
     settings = chosen.models[options.arm].settings.replace(**changes)
     folders = train_members(options.data, settings, options.members, Store(), workers=options.workers)
@@ -254,17 +258,18 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
 
 def _evaluate(options: argparse.Namespace, _: Profile) -> None:
     from nrp.analysis.model.forecast import forecast
+    from nrp.evaluation import Observation
     from nrp.reduction import load_model
     from nrp.simulation import open_dataset
 
     model, data = load_model(options.model), [open_dataset(path) for path in options.data]
-    result = forecast(model, *data)
+    result = forecast([[Observation(model, each) for each in data]])
     seen = model.trained_on["anisotropy"]
     found = sorted({alpha for each in data for alpha in each.anisotropy.values.tolist()})
     if outside := [alpha for alpha in found if not min(seen) <= alpha <= max(seen)]:
         where = f"lies outside {min(seen):g} to {max(seen):g}, where the model was trained"
         print(f"nrp evaluate: warning: anisotropy = {outside}: {where}", file=sys.stderr)
-    _print_rows(result.table.to_dict(orient="records"), as_json=options.json)
+    _print_rows(result.records(), as_json=options.json)
 
 
 def _chapter(options: argparse.Namespace, chosen: Profile) -> None:

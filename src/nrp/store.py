@@ -24,6 +24,7 @@ from nrp import __version__
 from nrp.base import InvalidSetting, Settings
 
 PROVENANCE = "provenance.json"
+_NOT_CONTENT = (PROVENANCE, ".DS_Store")  # the second is left by a file manager that looks into a folder
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,9 @@ def _is_ours(folder: Path) -> bool:
 def digest(folder: Path) -> str:
     """Return the SHA-256 of all files in a folder, of their names and contents."""
     total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != PROVENANCE):
+    # Links are followed: what lies behind them is read with the rest.
+    found = (Path(top) / name for top, _, names in os.walk(folder, followlinks=True) for name in names)
+    for path in sorted(path for path in found if path.is_file() and path.name not in _NOT_CONTENT):
         total.update(str(path.relative_to(folder)).encode())
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "sha256").digest())

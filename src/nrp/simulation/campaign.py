@@ -15,7 +15,7 @@ from joblib import Parallel, delayed
 from nrp import __version__
 from nrp.base import InvalidSetting
 from nrp.progress import progress
-from nrp.simulation.dataset import open_dataset, settings_of
+from nrp.simulation.dataset import check_final_state, open_dataset, settings_of
 from nrp.simulation.run import Frame, Run, Simulation, runs_of
 from nrp.simulation.settings import CampaignSettings
 from nrp.store import Step, Store, content_key
@@ -136,6 +136,7 @@ def _place(stored: xr.Dataset, campaign: CampaignSettings, run: Run) -> int:
     end = float(stored.time[place, -1])
     if campaign.begin and not math.isclose(end, campaign.begin):
         raise InvalidSetting(f"begin = {campaign.begin}: must be {end:g}, where the stored runs end")
+    check_final_state(stored, place)
     return place
 
 
