@@ -21,7 +21,7 @@ from nrp.outputs import check_target, copy_out
 from nrp.pipeline import Profile, Study
 from nrp.pipeline.profiles import PROFILES
 from nrp.reduction import ModelSettings, load_model, train_members
-from nrp.reduction.splits import outside
+from nrp.reduction.splits import check_anisotropies, outside
 from nrp.simulation import CampaignSettings, continued, open_dataset, simulate
 from nrp.simulation.external_field import read_table
 from nrp.store import Store, book_root
@@ -133,9 +133,9 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
     means, changes = _Means.parse(given(options, _Means)), given(options, ModelSettings)
     if options.encoder == "pod":
         changes.setdefault("modes", 0)
-    for role, anisotropies in (("held", options.hold_alpha), ("validation", options.validate_alpha)):
-        if anisotropies:
-            changes[role] = {"anisotropy": anisotropies}
+    for role, named in (("held", options.hold_alpha), ("validation", options.validate_alpha)):
+        if named:
+            changes[role] = {"anisotropy": named}
     arm = ModelSettings.parse({"arm": options.arm or "paper"})
     settings = (chosen.models[arm.arm].settings if arm.arm in chosen.models else arm).replace(**changes)
     store, out, numbers = Store(), options.out, range(settings.member, settings.member + means.members)
@@ -143,6 +143,9 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
     if out is not None and means.members > 1:
         targets = [out.parent / f"{out.name}_{number}" for number in numbers]
     _check_targets(targets, "model", store, options.data)
+    data = [open_dataset(path) for path in options.data]
+    for option in ("hold_alpha", "validate_alpha"):
+        check_anisotropies(data, option, getattr(options, option) or ())
     folders = train_members(options.data, settings, means.members, store, workers=means.workers)
     _hand_out(folders, targets)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
 from tqdm import tqdm
 
@@ -49,3 +50,9 @@ def tell(line: str) -> None:
     """Print a line on standard error; processes that work for another one stay silent."""
     if multiprocessing.parent_process() is None:
         print(line, file=sys.stderr, flush=True)
+
+
+@cache
+def tell_once(line: str) -> None:
+    """Print a line as `tell` does, but only the first time."""
+    tell(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +11,15 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Adam, Muon, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from nrp.base import InvalidSetting
+from nrp.base import InvalidSetting, reason
 from nrp.parallel import map_tasks
-from nrp.progress import progress
+from nrp.progress import progress, tell
 from nrp.reduction.data import FrameData, load_frames
 from nrp.reduction.losses import LOSSES, TrainingFrames
 from nrp.reduction.model import ReducedModel
@@ -69,15 +70,15 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     Diverged
         If the loss leaves the finite numbers, or rises a thousandfold.
     """
+    shapes = {(data.sizes["y"], data.sizes["x"]) for data in datasets}
+    if len(shapes) > 1:
+        raise InvalidSetting(f"data: have images of {sorted(shapes)} pixels; all must be of one size")
+    if not any(trained_runs(data, settings).any() for data in datasets):
+        raise InvalidSetting(f"held = {settings.held.model_dump()}: must leave a run to train on")
 
     def fit(folder: Path) -> None:
-        shapes = {(data.sizes["y"], data.sizes["x"]) for data in datasets}
-        if len(shapes) > 1:
-            raise InvalidSetting(f"data: have images of {sorted(shapes)} pixels; all must be of one size")
         parts = [load_frames(data, trained_runs(data, settings)) for data in datasets]
         parts = [part for part in parts if len(part.images)]
-        if not parts:
-            raise InvalidSetting(f"held = {settings.held.model_dump()}: must leave a run to train on")
         if settings.loss == "identified":
             _check_energy(parts)
         watched = [load_frames(data, runs_with(data, settings.validation)) for data in datasets]
@@ -116,8 +117,9 @@ def _train_member(paths: Sequence[Path], settings: ModelSettings, root: Path) ->
 
 
 def _check_energy(parts: list[FrameData]) -> None:
-    if any(part.energy.isnan().any() for part in parts):
-        raise InvalidSetting("data: the variable 'energy' is missing; the loss 'identified' is tied to it")
+    if not all(part.energy.isfinite().all() for part in parts):
+        what = "the variable 'energy' is missing, or not finite"
+        raise InvalidSetting(f"data: {what}; the loss 'identified' is tied to it")
 
 
 def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], folder: Path) -> None:
@@ -195,7 +197,7 @@ def _schedulers(
 
 def _latent_scale(model: ReducedModel, frames: TrainingFrames) -> float:
     with torch.no_grad():
-        z = model.autoencoder.encode(frames.x[::10])
+        z = model.autoencoder.encode(frames.x[:: 10 if len(frames.x) > 10 else 1])
     return float(z.std(dim=0).square().mean().sqrt())
 
 
@@ -211,29 +213,50 @@ def _save_checkpoint(model: ReducedModel, optimizers: list[Optimizer], log: list
     for number, optimizer in enumerate(optimizers):
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"moments/{number}/{index}/{name}": value for name, value in state.items()}
-    temporary = folder / f".{_CHECKPOINT}"
-    save_file(tensors, temporary, metadata={"log": json.dumps(log)})
+    temporary, told = folder / f".{_CHECKPOINT}", json.dumps(log)
+    temporary.write_bytes(save(tensors, metadata={"log": told, "digest": _digest(tensors, told)}))
     temporary.replace(folder / _CHECKPOINT)
     write_text(folder / LOG, pd.DataFrame(log).to_csv(index=False))
 
 
 def _resume(model: ReducedModel, optimizers: list[Optimizer], folder: Path) -> list[dict]:
-    """Load the last checkpoint, if there is one, and return the log up to it."""
-    if not (folder / _CHECKPOINT).exists():
+    """Load the last checkpoint and return the log up to it; throw away one that is damaged."""
+    path = folder / _CHECKPOINT
+    if not path.exists():
         return []
-    with safe_open(folder / _CHECKPOINT, "pt") as file:
-        log = json.loads(file.metadata()["log"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-    weights: dict[str, Tensor] = {}
-    moments: list[dict] = [{} for _ in optimizers]
-    for name, value in tensors.items():
-        kind, _, rest = name.partition("/")
-        if kind == "moments":
-            number, index, moment = rest.split("/")
-            moments[int(number)].setdefault(int(index), {})[moment] = value
-        else:
-            weights[rest] = value
-    model.load_state_dict(weights)
-    for optimizer, state in zip(optimizers, moments, strict=True):
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-    return log
+    fresh = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        with safe_open(path, "pt") as file:
+            told = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        if told is None or told["digest"] != _digest(tensors, told["log"]):
+            raise ValueError("its content has changed")
+        weights: dict[str, Tensor] = {}
+        moments: list[dict] = [{} for _ in optimizers]
+        for name, value in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "moments":
+                number, index, moment = rest.split("/")
+                moments[int(number)].setdefault(int(index), {})[moment] = value
+            else:
+                weights[rest] = value
+        model.load_state_dict(weights)
+        for optimizer, state in zip(optimizers, moments, strict=True):
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+        return json.loads(told["log"])
+    except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
+        tell(f"warning: {path}: the checkpoint is thrown away, training starts anew ({reason(error)})")
+    path.unlink(missing_ok=True)
+    model.load_state_dict(fresh)
+    for optimizer in optimizers:
+        optimizer.state.clear()
+    return []
+
+
+def _digest(tensors: dict[str, Tensor], log: str) -> str:
+    """Return the SHA-256 of a checkpoint, which finds bits that have changed."""
+    total = hashlib.sha256(log.encode())
+    for name, value in sorted(tensors.items()):
+        total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        total.update(value.detach().contiguous().numpy().tobytes())
+    return total.hexdigest()

@@ -17,7 +17,7 @@ from nrp.base import InvalidSetting
 from nrp.parallel import map_tasks
 from nrp.progress import progress, tell
 from nrp.simulation.calibration import largest_calibrated
-from nrp.simulation.dataset import open_dataset, settings_of
+from nrp.simulation.dataset import check_final_state, open_dataset, settings_of
 from nrp.simulation.run import Frame, Run, Simulation, number_of_steps, runs_of
 from nrp.simulation.settings import CampaignSettings
 from nrp.store import Step, Store, content_key, digest, remove
@@ -202,6 +202,7 @@ def _place(stored: xr.Dataset, campaign: CampaignSettings, run: Run) -> int:
     end = float(stored.time[place, -1])
     if campaign.begin and not math.isclose(end, campaign.begin):
         raise InvalidSetting(f"begin = {campaign.begin}: must be {end:g}, where the stored runs end")
+    check_final_state(stored, place)
     return place
 
 
