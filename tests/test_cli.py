@@ -378,7 +378,7 @@ def test_store_lists_verifies_and_prunes(capsys, runs):
     assert main(["store", "list"]) == 0
     whole, damaged = capsys.readouterr().out.splitlines()
     assert whole.startswith("simulate/")
-    assert damaged == "simulate/0123456789abcdef  damaged: it has no provenance.json"
+    assert damaged == "simulate/0123456789abcdef: it has no provenance.json"
     assert main(["store", "verify"]) == 1
     (runs / "store" / "simulate" / "0123456789abcdef").rmdir()
     assert main(["store", "verify"]) == 0

@@ -245,8 +245,8 @@ def test_a_damaged_result_is_named_and_made_anew_or_removed_and_the_others_stay(
     other = store.get(Step("count", 2), SETTINGS, write)
     folder = store.get(STEP, SETTINGS, write)
     damage(folder)
-    assert [path for path, _ in store.damaged()] == [folder]
     [line] = store.verify()
+    assert store.verify(thorough=False) == [line]
     assert line.startswith(f"count/{folder.name}: ")
     assert other in [path for path, _ in store.entries()]
     assert store.find(STEP, folder.name) is None

@@ -194,8 +194,8 @@ def _store(options: argparse.Namespace, _: Profile) -> None:
     if options.action == "list":
         for path, record in store.entries():
             print(f"{path.parent.name}/{path.name}  {record['finished']}  {record['seconds']:.1f} s")
-        for path, damage in store.damaged():
-            print(f"{path.parent.name}/{path.name}  damaged: {damage}")
+        for line in store.verify(thorough=False):
+            print(line)
     elif options.action == "verify":
         wrong = store.verify()
         print("\n".join(wrong) or "every stored result is as it was stored")

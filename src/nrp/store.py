@@ -109,8 +109,8 @@ class Store:
         step, settings, inputs
             What the key is made of; `inputs` are keys of other results.
         compute
-            Called with a folder to write into.  The folder may hold what an earlier, interrupted
-            call has left.  It is published under its final name only when `compute` returns.
+            Called with a folder to write into, which may hold what an interrupted call has left.  It is
+            published under its final name only when `compute` returns.
 
         Raises
         ------
@@ -159,13 +159,9 @@ class Store:
         found = [(path, record) for path in self._folders() if isinstance(record := _record(path), dict)]
         yield from sorted(found, key=lambda entry: entry[1]["finished"])
 
-    def damaged(self) -> Iterator[tuple[Path, str]]:
-        """Yield every stored folder that is no finished result, or has lost files, and its damage."""
-        yield from ((path, reason) for path in self._folders() if (reason := _damage(path)))
-
-    def verify(self) -> list[str]:
-        """Return one line for each stored result that is damaged, or whose files have changed."""
-        return [f"{_name(path)}: {reason}" for path, reason in self._wrong()]
+    def verify(self, *, thorough: bool = True) -> list[str]:
+        """Return one line for each result that is damaged or, if `thorough`, whose files have changed."""
+        return [f"{_name(path)}: {reason}" for path, reason in self._wrong(thorough)]
 
     def prune(self, keep: set[str]) -> list[str]:
         """Remove every result that is damaged, or whose key is not in `keep`, and unfinished work.
@@ -173,7 +169,7 @@ class Store:
         Work that another process is doing stays, and of a link only the link is removed.  Returns the names
         of what is removed.
         """
-        wrong = {path for path, _ in self._wrong()}
+        wrong = {path for path, _ in self._wrong(thorough=True)}
         removed = []
         for path in self._folders():
             if path in wrong or path.name not in keep:
@@ -189,11 +185,11 @@ class Store:
                 (partial / f"{name}.lock").unlink(missing_ok=True)
         return removed
 
-    def _wrong(self) -> Iterator[tuple[Path, str]]:
+    def _wrong(self, thorough: bool) -> Iterator[tuple[Path, str]]:
         for path in self._folders():
             try:
                 reason = _damage(path)
-                if not reason and digest(path) != _record(path)["digest"]:
+                if thorough and not reason and digest(path) != _record(path)["digest"]:
                     reason = "its files have changed since it was stored"
             except OSError as error:
                 reason = f"its files cannot be read ({error.strerror})"
@@ -206,11 +202,8 @@ class Store:
 
     def _writable(self, name: str) -> Path:
         folder = self.root / name
-        try:
+        with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = f"must be a folder that can be written ({error.strerror})"
-            raise InvalidSetting(f"runs = {str(self.root)!r}: {reason}") from None
         if not os.access(folder, os.W_OK):
             raise InvalidSetting(f"runs = {str(self.root)!r}: must be a folder that can be written")
         return folder

@@ -16,11 +16,12 @@ from nrp import __version__
 from nrp.base import InvalidSetting
 from nrp.parallel import map_tasks
 from nrp.progress import progress, tell
+from nrp.simulation import unfinished
 from nrp.simulation.calibration import largest_calibrated
 from nrp.simulation.dataset import check_final_state, open_dataset, settings_of
 from nrp.simulation.run import Frame, Run, Simulation, number_of_steps, runs_of
 from nrp.simulation.settings import CampaignSettings
-from nrp.store import Step, Store, content_key, digest, remove
+from nrp.store import Step, Store, content_key, remove
 from nrp.systems import SYSTEMS
 
 SIMULATE = Step("simulate", 3)
@@ -31,10 +32,6 @@ _OF_THE_START = ("coarsen", "start", "start_level", "noise")
 """Settings of a system that may change when a run continues."""
 _PROCESS = 3e8
 """Bytes that a process takes before it simulates anything."""
-_DONE, _FRAMEWORK = "done", "framework"
-"""Beside a dataset in the making: a mark for each finished run, and the digest of what no run writes.  A
-mark holds the digest of what its run has written, so that an interrupted campaign sees damage."""
-_FIXED = ("anisotropy", "sample", "sweep_rate", "y", "x")
 MAX_STEPS = 10**8
 """Most time steps of a run."""
 _SECONDS_PER_POINT, _LONG = 3e-8, 120.0
@@ -128,7 +125,7 @@ def _compute(
     if stored is not None:
         _check_medium(stored, campaign)
     starts = [None if stored is None else _place(stored, campaign, run) for run in runs]
-    if not _can_continue(folder):
+    if not unfinished.can_continue(folder, DATA):
         for left in list(folder.iterdir()):
             remove(left)
         template = _template(campaign, runs, content_key(SIMULATE, campaign, inputs))
@@ -136,45 +133,11 @@ def _compute(
             # Without consolidated metadata `xarray.open_zarr(path)` warns; with it, zarr does here.
             warnings.simplefilter("ignore", UserWarning)
             template.to_zarr(path, mode="w", consolidated=True, encoding=_chunks(campaign, template))
-        (folder / _FRAMEWORK).write_text(digest(path, _framework(path)))
-        (folder / _DONE).mkdir()
-    missing = [i for i in range(len(runs)) if not _is_done(folder, i)]
+        unfinished.begin(folder, DATA)
+    missing = [i for i in range(len(runs)) if not unfinished.is_done(folder, DATA, i)]
     source = stored.encoding["source"] if stored is not None else None
     tasks = [(campaign, runs[i], i, folder, source, starts[i]) for i in missing]
     map_tasks(_simulate_into, tasks, workers=workers, title=f"simulating {len(missing)} runs")
-
-
-def _framework(path: Path) -> list[Path]:
-    """Return the files of a dataset that no run writes into."""
-    return [*path.rglob("zarr.json"), *(f for n in _FIXED for f in (path / n).rglob("c/*") if f.is_file())]
-
-
-def _files_of_run(path: Path, index: int) -> list[Path]:
-    """Return the files that a run writes into a dataset."""
-    places = [place for place in path.glob(f"*/c/{index}") if place.parts[-3] not in _FIXED]
-    return [file for place in places for file in (place, *place.rglob("*")) if file.is_file()]
-
-
-def _can_continue(folder: Path) -> bool:
-    """Return whether the framework of an interrupted campaign is there and unharmed; say so if it is not."""
-    if not (folder / _DONE).is_dir():
-        return False
-    path, known = folder / DATA, folder / _FRAMEWORK
-    if known.is_file() and known.read_bytes() == digest(path, _framework(path)).encode():
-        return True
-    tell("simulate: what an interrupted command has left cannot be read; it is made anew")
-    return False
-
-
-def _is_done(folder: Path, index: int) -> bool:
-    """Return whether a run of an interrupted campaign is finished and unharmed."""
-    mark, path = folder / _DONE / str(index), folder / DATA
-    if not mark.is_file():
-        return False
-    if mark.read_bytes() == digest(path, _files_of_run(path, index)).encode():
-        return True
-    tell(f"simulate: run {index} of an interrupted command cannot be read; it is made anew")
-    return False
 
 
 def _check_medium(stored: xr.Dataset, campaign: CampaignSettings) -> None:
@@ -211,8 +174,7 @@ def _simulate_into(
 ) -> None:
     """Simulate a run into its own part of the dataset, and mark it as done."""
     path = folder / DATA
-    for left in _files_of_run(path, index):  # by an interrupted command
-        left.unlink()
+    unfinished.clear(path, index)
     before = None if source is None else open_dataset(source).isel(run=place)
     start = None if before is None else before["final_state"].values
     simulation, group = Simulation(campaign, run, start), zarr.open_group(path, mode="r+")
@@ -240,7 +202,7 @@ def _simulate_into(
         single["final_state"] = simulation.state
     for name, value in single.items():
         group[name][index] = value
-    (folder / _DONE / str(index)).write_text(digest(path, _files_of_run(path, index)))
+    unfinished.mark(folder, DATA, index)
 
 
 def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Dataset:
@@ -304,7 +266,7 @@ def _chunks(campaign: CampaignSettings, template: xr.Dataset) -> dict[str, dict]
     sizes, chunks = template.sizes, {}
     held = max(1, min(sizes["frame"], _BUFFER // (4 * sizes["y"] * sizes["x"])))
     for name, variable in template.variables.items():
-        if variable.dims[0] == "run" and name not in _FIXED:
+        if variable.dims[0] == "run" and name not in unfinished.FIXED:
             chunks[name] = {"chunks": tuple(1 if d == "run" else sizes[d] for d in variable.dims)}
     for name in ("rate", template.attrs["field"]):
         chunks[name] = {"chunks": (1, held, sizes["y"], sizes["x"])}
