@@ -72,10 +72,7 @@ class Study:
         self._requests = requests(self.profile)
         for of, given in options.items():
             self._known(of, (*self.datasets, *self.models, *self.results))
-            old = self._requests[of]
-            self._requests[of] = Request(
-                old.step, old.compute, old.needs, {**old.options, **given}, old.publish
-            )
+            self._requests[of] = self._requests[of].replaced(given)
         self._loaded: dict[Any, Any] = {}
 
     @classmethod

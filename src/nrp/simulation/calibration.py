@@ -54,7 +54,7 @@ def largest_calibrated(campaign: CampaignSettings, anisotropy: float) -> float:
     Shorter in a stronger field and above all calibrated anisotropies, as in `time_step`; infinite for a
     system that is not calibrated.
     """
-    if campaign.system.default_step is not None:
+    if campaign.system.largest_step(anisotropy) is not None:
         return np.inf
     curves, near, shorter = _curves(campaign, anisotropy)
     return shorter * min(float(np.exp(curves[a][0][-1])) for a in near)
