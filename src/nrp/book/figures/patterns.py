@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from nrp.analysis.film.patterns import LABYRINTH
 from nrp.analysis.images.persistence import persistence
-from nrp.book.figures import BLUE, FIELD_MAP, GREEN, GREY, PAIR, RED, STYLES, show_image, subplots
+from nrp.book.figures.style import BLUE, FIELD_MAP, GREEN, GREY, PAIR, RED, STYLES, show_image, subplots
 from nrp.evaluation import Result
 
 _MARKS = tuple(zip((BLUE, RED, GREEN, GREY, "black"), STYLES, "os^Dv", strict=True))
