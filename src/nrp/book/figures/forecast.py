@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from nrp.book.figures.style import BLUE, GREEN, GREY, PAIR, RED, STYLES, band, show_image, subplots
+from nrp.analysis.model.curves import labelled_frames
+from nrp.book.figures.style import (
+    BLUE,
+    DOTTED_PAIR,
+    GREEN,
+    GREY,
+    PAIR,
+    RED,
+    STYLES,
+    band,
+    interval,
+    show_image,
+    subplots,
+)
 from nrp.evaluation import Result
 
 
@@ -14,12 +26,10 @@ def overview(curves: Result, transition: Result, alphas: tuple[float, float]) ->
     a, b = curves.arrays, transition.arrays
     figure, axes = subplots(1, 3, (9.4, 2.9))
     for i, alpha in enumerate(alphas):
-        color = PAIR[i]["color"]
         axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
         axes[1].plot(a["time"][i], a["one_step"][0, i], **PAIR[i], label=f"one step, α = {alpha:g}")
-        axes[1].plot(
-            a["time"][i], a["persistence"][i], ":", color=color, label=f"doing nothing, α = {alpha:g}"
-        )
+        nothing = f"doing nothing, α = {alpha:g}"
+        axes[1].plot(a["time"][i], a["persistence"][i], **DOTTED_PAIR[i], label=nothing)
     axes[2].plot(b["alphas"], b["onset_gradient"].mean(axis=0), "o-", ms=3, color=GREEN)
     axes[0].set(xlabel="time", ylabel="$V_{NN}$", title="A: potential")
     axes[1].set(xlabel="time", ylabel="rms error", title="A: prediction")
@@ -36,14 +46,12 @@ def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
     a = curves.arrays
     figure, axes = subplots(3, 1, (8.2, 6.6), sharex=True)
     for i, alpha in enumerate(alphas):
-        color = PAIR[i]["color"]
         axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
         axes[1].plot(a["time"][i], a["energy"][i], **PAIR[i], label=f"α = {alpha:g}")
         axes[2].plot(a["time"][i], a["one_step"][0, i], **PAIR[i], label=f"one step ahead, α = {alpha:g}")
-        axes[2].plot(
-            a["time"][i], a["persistence"][i], ":", color=color, label=f"doing nothing, α = {alpha:g}"
-        )
-    for letter, (i, frame) in zip("abcdef", labelled_frames(curves), strict=True):
+        nothing = f"doing nothing, α = {alpha:g}"
+        axes[2].plot(a["time"][i], a["persistence"][i], **DOTTED_PAIR[i], label=nothing)
+    for letter, (i, frame) in zip("abcdef", labelled_frames(a["time"], a["onset_time"]), strict=True):
         x, y = a["time"][i, frame], a["potential"][0, i, frame]
         axes[0].plot(x, y, "o", color=PAIR[i]["color"], ms=5)
         axes[0].annotate(letter, (x, y), textcoords="offset points", xytext=(4, 5), fontweight="bold")
@@ -68,12 +76,10 @@ def gauge_fixed(members: Result, alphas: tuple[float, float]) -> Figure:
         rebuilt = a["reconstruction"][:, column].mean(axis=0)
         bottom.plot(time, rebuilt, color=GREEN, ls="-.", lw=1.2, label="reconstruction")
         bottom.plot(time, a["persistence"][column], color=GREY, ls=":", label="doing nothing")
-        top.set(title=f"α = {alpha:g}")
-        bottom.set(xlabel="time")
+        top.set(title=f"α = {alpha:g}", ylabel="energy per area")
+        bottom.set(xlabel="time", ylabel="rms error")
         for ax in (top, bottom):
             ax.legend(fontsize=7)
-    axes[0, 0].set(ylabel="energy per area")
-    axes[1, 0].set(ylabel="rms error")
     return figure
 
 
@@ -86,11 +92,8 @@ def skill_by_lead(result: Result) -> Figure:
     for ax, split in zip(axes, ("trained", "new_sweep_rate", "new_disorder"), strict=True):
         for i, (arm, (color, line, marker)) in enumerate(looks.items()):
             curve = rows[(rows["arm"] == arm) & (rows["split"] == split)].sort_values("lead_time")
-            values, low, high = (
-                curve[name].fillna(curve["value"]).astype(float).clip(lower=-1)
-                for name in ("value", "low", "high")
-            )
-            at = curve["lead_time"].astype(float) * (1 + 0.04 * (i - 2))
+            values, low, high = (each.clip(lower=-1) for each in interval(curve))
+            at = curve["lead_time"] * (1 + 0.04 * (i - 2))
             style = {"color": color, "ls": line, "marker": marker, "ms": 4, "lw": 1.2}
             ax.errorbar(at, values, [values - low, high - values], **style, label=arm.replace("_", " "))
         ax.axhline(0, color=GREY, lw=1)
@@ -102,21 +105,10 @@ def skill_by_lead(result: Result) -> Figure:
     return figure
 
 
-def labelled_frames(curves: Result) -> list[tuple[int, int]]:
-    """Return (run, frame) of the points a to f: for both runs before, shortly after onset, and the end."""
-    time, onset = curves.arrays["time"], curves.arrays["onset_time"]
-    last = time.shape[1] - 1
-    points = []
-    for run in range(2):
-        first = int(np.searchsorted(time[run], onset[run]))
-        points += [(run, max(first - 2, 1)), (run, min(first + 3, last - 1)), (run, last)]
-    return points
-
-
 def six_frames(curves: Result, alphas: tuple[float, float]) -> Figure:
     """Fig. 2B: truth beside prediction one step ahead, for the frames a to f."""
     a = curves.arrays
-    points = labelled_frames(curves)
+    points = labelled_frames(a["time"], a["onset_time"])
     figure, axes = subplots(2, 6, (9.2, 3.6))
     for column, (letter, (run, frame)) in enumerate(zip("abcdef", points, strict=True)):
         title = f"{letter}: α = {alphas[run]:g}\nt = {a['time'][run, frame]:.0f}"

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from numpy import ndarray
 
-from nrp.book.figures.style import BLUE, GREEN, GREY, PAIR, RED, STYLES, show_image, subplots
-from nrp.evaluation import Result
+from nrp.analysis.film.runs import nearest
+from nrp.analysis.model.energy import stretching
+from nrp.book.figures.style import BLUE, GREEN, GREY, PAIR, RED, STYLES, panels, show_image, subplots
+from nrp.evaluation import Observation, Result
+
+SPLIT_STYLES = {
+    "trained": {"color": BLUE, "marker": "o"},
+    "new_anisotropy": {"color": GREEN, "marker": "s"},
+    "new_disorder": {"color": RED, "marker": "^"},
+    "new_sweep_rate": {"color": GREY, "marker": "D"},
+}
 
 
 def framework() -> Figure:
@@ -47,21 +57,15 @@ def framework() -> Figure:
     return figure
 
 
-SPLIT_STYLES = {
-    "trained": {"color": BLUE, "marker": "o"},
-    "new_anisotropy": {"color": GREEN, "marker": "s"},
-    "new_disorder": {"color": RED, "marker": "^"},
-    "new_sweep_rate": {"color": GREY, "marker": "D"},
-}
+def reconstructions(pairs: ndarray, alphas: Sequence[float], *, held: Sequence[float]) -> Figure:
+    """Final frames of some runs (top) and what the autoencoder makes of them (bottom).
 
-
-def reconstructions(films: xr.Dataset, rebuilt: ndarray, titles: list[str]) -> Figure:
-    """Final frames of some runs (top) and what the autoencoder makes of them (bottom)."""
-    truth = films.magnetization.values[:, -1]
-    figure, axes = subplots(2, len(titles), (1.75 * len(titles) + 0.9, 3.8))
-    for column, title in enumerate(titles):
-        show_image(axes[0, column], truth[column], title=title)
-        picture = show_image(axes[1, column], rebuilt[column])
+    `pairs` are truth and rebuilt images (2, run, y, x), `held` the anisotropies that were held out.
+    """
+    figure, axes = subplots(2, len(alphas), (1.75 * len(alphas) + 0.9, 3.8))
+    for (top, bottom), truth, rebuilt, alpha in zip(axes.T, *pairs, alphas, strict=True):
+        show_image(top, truth, title=f"α = {alpha:g}" + (", held out" if alpha in held else ""))
+        picture = show_image(bottom, rebuilt)
     axes[0, 0].set_ylabel("truth")
     axes[1, 0].set_ylabel("rebuilt")
     figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
@@ -95,7 +99,7 @@ def training(logs: dict[str, pd.DataFrame]) -> Figure:
         ax.legend(fontsize=7)
     for (arm, log), style in zip(logs.items(), PAIR, strict=True):
         axes[-1].semilogy(log.epoch, log.latent_scale, **style, label=arm)
-    axes[-1].set(title="latent scale", xlabel="epoch")
+    axes[-1].set(title="latent scale", xlabel="epoch", ylabel="rms deviation of z")
     axes[-1].legend(fontsize=8)
     return figure
 
@@ -107,8 +111,7 @@ def explained(results: dict[str, Result]) -> Figure:
         for (arm, result), style, dots in zip(results.items(), PAIR, (":", "-."), strict=True):
             for name, marker in ((arm, "o"), ("lookup", "")):
                 rows = result.select(metric="explained_variance", split=split, arm=name, case=None)
-                rows = rows[rows["anisotropy"].notna()].astype({"anisotropy": float, "value": float})
-                rows = rows.sort_values("anisotropy")
+                rows = rows.dropna(subset="anisotropy").sort_values("anisotropy")
                 look = style if name == arm else {"color": style["color"], "linestyle": dots}
                 label = name if name == arm else f"look-up of its velocity ({arm})"
                 ax.plot(rows.anisotropy, rows.value.clip(lower=-1), marker=marker, ms=3, label=label, **look)
@@ -122,11 +125,10 @@ def singular_values(results: dict[str, Result]) -> Figure:
     """The stretching of the decoder: singular values of J/√N, median and range over states."""
     figure, ax = subplots(1, 1, (6.4, 3.2))
     for (arm, result), style in zip(results.items(), PAIR, strict=True):
-        values = result.arrays["singular_values"][:, ::-1]
-        values = values / np.sqrt(np.mean(values**2))
-        rank = np.arange(1, values.shape[1] + 1)
-        ax.fill_between(rank, *np.quantile(values, [0.05, 0.95], axis=0), color=style["color"], alpha=0.2)
-        ax.plot(rank, np.median(values, axis=0), **style, label=arm)
+        low, median, high = stretching(result.arrays["singular_values"])
+        rank = np.arange(1, len(median) + 1)
+        ax.fill_between(rank, low, high, color=style["color"], alpha=0.2)
+        ax.plot(rank, median, **style, label=arm)
     ax.axhline(1, color=GREY, lw=1, ls=":")
     ax.set(xlabel="rank", ylabel="singular value of J over rms", ylim=(0, None))
     ax.legend(fontsize=8)
@@ -144,18 +146,20 @@ def clock(result: Result) -> Figure:
         ax.bar_label(bars, fmt="%.2f", fontsize=8)
     ax.axhline(0, color=GREY, lw=1)
     ax.set_xticks(range(2), labels=["runs it is made from", "a rate it has not seen"])
-    ax.set(ylabel="explained variance of ż")
+    ax.set(xlabel="runs that the table is to explain", ylabel="explained variance of ż")
     ax.grid(visible=False, axis="x")
     ax.legend(fontsize=8)
     return figure
 
 
-def potential_and_energy(runs: list[dict[str, ndarray]], titles: list[str]) -> Figure:
+def potential_and_energy(observation: Observation, alphas: Sequence[float]) -> Figure:
     """The learned potential and the true energy per area along runs, neither fitted to the other."""
-    figure, axes = subplots(1, len(runs), (8.8, 2.9), sharey=True)
-    for ax, run, title in zip(axes, runs, titles, strict=True):
-        ax.plot(run["time"], run["energy"], **PAIR[0], label="true H per area")
-        ax.plot(run["time"], run["potential"], **PAIR[1], label="learned V")
+    data, o = observation.data, observation
+    figure, axes = panels(len(alphas), (8.8, 2.9), sharey=True)
+    for ax, run in zip(axes, nearest(data["anisotropy"].values, alphas), strict=True):
+        ax.plot(o.times[run], o.frames.energy[run], **PAIR[0], label="true H per area")
+        ax.plot(o.times[run], o.potential[run], **PAIR[1], label="learned V")
+        title = f"α = {float(data.anisotropy[run]):g}, v = {float(data.sweep_rate[run]):g}"
         ax.set(title=title, xlabel="time")
     axes[0].set(ylabel="energy per area")
     axes[0].legend(fontsize=8)
