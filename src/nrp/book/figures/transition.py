@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from nrp.analysis.transition.continuity import weighed
 from nrp.analysis.transition.controls import ControlSettings, Kind
-from nrp.book.figures import BLUE, GREEN, GREY, PAIR, RED, STYLES, subplots
+from nrp.book.figures.style import BLUE, GREEN, GREY, PAIR, RED, STYLES, subplots
 from nrp.evaluation import Result
 
 TESTED = {
