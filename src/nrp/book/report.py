@@ -9,6 +9,7 @@ import pandas as pd
 from myst_nb import glue
 from pandas.io.formats.style import Styler
 
+from nrp.evaluation import Result
 from nrp.pipeline import Study
 from nrp.pipeline.parameters import PARAMETERS
 from nrp.pipeline.published import published
@@ -82,6 +83,24 @@ def _citable(study: Study, result: str) -> dict[str, str]:
 
 def _counted(entry: dict) -> str:
     return f"{entry['value']:.0f}" if entry["metric"] in _COUNTS else number(entry["value"])
+
+
+def rows(result: Result, *metrics: str, **where: object) -> pd.DataFrame:
+    """Return the rows of some metrics, whose columns have a value, or one of several (a tuple or list).
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    found = pd.concat([result.select(metric=metric) for metric in metrics])
+    for column, value in where.items():
+        several = value if isinstance(value, tuple | list) else (value,)
+        is_null = found[column].isna() if None in several else False
+        found = found[found[column].isin([each for each in several if each is not None]) | is_null]
+    if found.empty:
+        raise KeyError(f"no row with {where}")
+    return found
 
 
 def _with_interval(entry: dict, between: str = " ") -> str:
