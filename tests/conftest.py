@@ -1,13 +1,14 @@
 """What all tests share: checked shapes and types, and a store of their own."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import jaxtyping
 
-# Not `nrp.settings`, which pydantic checks already, and whose `Self` beartype cannot.
-CHECKED = [f"nrp.{part}" for part in ("systems", "simulation", "reduction", "analysis", "store")]
-jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
+CHECKED = ("systems", "simulation", "reduction", "evaluation", "analysis", "store")
+sys.path.insert(0, str(Path(__file__).parent))  # where the hook finds the module `typechecker`
+jaxtyping.install_import_hook([f"nrp.{part}" for part in CHECKED], "typechecker.checked")
 
 import pytest  # noqa: E402
 
