@@ -12,6 +12,7 @@ import xarray as xr
 from nrp.analysis.registry import (
     Control,
     Dataset,
+    Log,
     Model,
     Observed,
     Outcome,
@@ -120,7 +121,7 @@ class Study:
 
     def training_log(self, name: str) -> pd.DataFrame:
         """Return the log of a model: one row per epoch."""
-        return pd.read_csv(self._model_folder(Model(name)) / LOG)
+        return self._get(Log(name))
 
     def stored_rows(self) -> list[dict]:
         """Return every row of the published results and of those of this profile that are stored."""
@@ -165,6 +166,7 @@ class Study:
         makers: dict[type, Callable[[Any], Any]] = {
             Dataset: lambda each: open_dataset(self._data_path(each.name)),
             Model: lambda each: load_model(self._model_folder(each)),
+            Log: lambda each: pd.read_csv(self._model_folder(Model(each.name)) / LOG),
             Observed: self._observed,
             Outcome: self._outcome,
             Published: lambda each: published(each.name)[0],
@@ -185,6 +187,8 @@ class Study:
                 plan = self.profile.models[name]
                 inputs = tuple(self._key(Dataset(each)) for each in plan.data)
                 return content_key(TRAIN, plan.settings.replace(member=member), inputs)
+            case Log(name):
+                return self._key(Model(name))
             case Observed(model, datasets):
                 return (self._key(model), *(self._key(Dataset(each)) for each in datasets))
             case Outcome(name):
