@@ -5,20 +5,33 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from tqdm import tqdm
 
 _SECONDS_BETWEEN_LINES = 20.0
+_quiet = ContextVar("quiet", default=False)
 
 
 def progress(items: Iterable, *, total: int, title: str) -> Iterator:
     """Yield the items and tell on standard error how far they are."""
-    if not total:
+    if not total or _quiet.get():
         yield from items
     elif sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=title)
     else:
         yield from _lines(items, total, title)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let `progress` tell nothing; warnings still reach standard error."""
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
 
 
 def _lines(items: Iterable, total: int, title: str) -> Iterator:

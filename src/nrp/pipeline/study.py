@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import xarray as xr
@@ -24,6 +24,7 @@ from nrp.analysis.transition.controls import CONTROL, run_controls
 from nrp.base import InvalidSetting, Settings
 from nrp.evaluation import Observation, Result
 from nrp.pipeline.overrides import overridden
+from nrp.pipeline.parameters import overrides
 from nrp.pipeline.profiles import profile
 from nrp.pipeline.published import published, published_folder, published_names
 from nrp.reduction import ReducedModel, load_model, train_members
@@ -42,9 +43,8 @@ class Study:
     """The data, models and results that a chapter asks for: ``study = Study("book")``.
 
     Everything is taken from the store, or computed now and put there.  Any setting of a dataset or a model of
-    the profile, and any option of an analysis, can be replaced:
-    ``Study("book", films={"sweep_rate": 0.02}, paper={"latent": 8})``.  Whatever depends on it is computed anew,
-    all else comes from the store.
+    the profile, and any option of an analysis, can be replaced: ``Study("book", films={"sweep_rate": 0.02},
+    paper={"latent": 8})``.  Whatever depends on it is computed anew, all else comes from the store.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Study:
         The profile.
     store
         By default the one of this book.
-    **overrides
+    **changes
         By the name of a dataset, a model or a result: its new settings.  A value of None changes nothing.
 
     Raises
@@ -62,20 +62,28 @@ class Study:
     """
 
     def __init__(
-        self, name: str = "book", store: Store | None = None, **overrides: dict[str, Any] | None
+        self, name: str = "book", store: Store | None = None, **changes: dict[str, Any] | None
     ) -> None:
-        self.profile, options = overridden(profile(name), overrides)
-        self.is_changed = any(v is not None for each in overrides.values() for v in (each or {}).values())
+        self.profile, options = overridden(profile(name), changes)
+        self.is_changed = any(v is not None for each in changes.values() for v in (each or {}).values())
         """Whether any setting is not that of the profile."""
         self.store = store or Store()
         self._requests = requests(self.profile)
-        for of, changes in options.items():
+        for of, given in options.items():
             self._known(of, (*self.datasets, *self.models, *self.results))
             old = self._requests[of]
             self._requests[of] = Request(
-                old.step, old.compute, old.needs, {**old.options, **changes}, old.publish
+                old.step, old.compute, old.needs, {**old.options, **given}, old.publish
             )
         self._loaded: dict[Any, Any] = {}
+
+    @classmethod
+    def of(cls, name: str, store: Store | None = None, **parameters: Any) -> Self:
+        """Return a study with some parameters of the chapters; None leaves one as it is in the profile.
+
+        See `nrp.pipeline.parameters.PARAMETERS`.
+        """
+        return cls(name, store, **overrides(**parameters))
 
     @property
     def datasets(self) -> tuple[str, ...]:

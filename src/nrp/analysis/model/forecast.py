@@ -27,7 +27,7 @@ def _needs_of_arm(profile, arm: str) -> Needs:
 
 
 def _needs_of_bead(profile) -> Needs:
-    return {"arm": (Observed(members_of(profile, "bead")[0], ("bead",)),)}
+    return {"arm": (Observed(members_of(profile, "bead")[0], ("beads",)),)}
 
 
 @analysis("forecast", version=4, needs=_needs_of_arm, each="arm")

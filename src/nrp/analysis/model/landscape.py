@@ -18,7 +18,7 @@ _RANGE = 1.3
 """Half-width of the square on which landscapes are compared, inside the square of the starts."""
 
 
-@analysis("landscape", version=3, needs={"model": Model("bead"), "films": Dataset("bead")})
+@analysis("landscape", version=3, needs={"model": Model("bead"), "films": Dataset("beads")})
 def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
     """Hold the potential learned from the bead's films against the landscape it slid in.
 

@@ -1,0 +1,145 @@
+"""Claims: the numbers that make the sentences of the book true.
+
+A sentence is written by hand and true for the profile `book`.  Beside it stands a claim: a name, the row of a
+result, and the bound within which the sentence is true.  All of them stand in ``claims.yml``.  At the end of a
+section a chapter shows a table of its claims.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import yaml
+from IPython.display import HTML
+from pydantic import Field, model_validator
+
+from nrp.base import InvalidSetting, Settings
+from nrp.book.report import number
+from nrp.pipeline import Study
+
+_STRICT = ("book", "paper")
+"""Profiles in which every claim must hold."""
+
+
+class ClaimFailed(AssertionError):
+    """A claim that does not hold; the message is one line."""
+
+
+class Row(Settings):
+    """Where a number is found."""
+
+    result: str
+    """Name of a result; of a published one with ``published`` before it."""
+    metric: str
+    where: dict[str, Any] = Field(default_factory=dict)
+    """Further columns of the row; one that is not named may have any value, null must be said."""
+    column: str = "value"
+    """The column that is read: the value, or an end of its interval."""
+
+    def value(self, study: Study) -> float:
+        """Return the number.
+
+        Raises
+        ------
+        KeyError
+            If there is no such row, or more than one.
+        """
+        kind, _, name = self.result.rpartition(" ")
+        result = study.published(name) if kind == "published" else study.result(name)
+        return result.value(self.metric, column=self.column, **self.where)
+
+
+class Bound(Settings):
+    """What a number must be: above one value, below another, or both."""
+
+    above: float = -np.inf
+    below: float = np.inf
+    model_config = {"allow_inf_nan": True}
+
+    def holds(self, value: float) -> bool:
+        """Whether a number keeps the bound; nan never does."""
+        return self.above <= value <= self.below
+
+    def __str__(self) -> str:
+        """Return the bound in words."""
+        ends = [f"at least {self.above:g}"] if np.isfinite(self.above) else []
+        ends += [f"at most {self.below:g}"] if np.isfinite(self.below) else []
+        return " and ".join(ends)
+
+
+class Claim(Settings):
+    """A number, or the ratio or difference of two, and the bound that makes a sentence true."""
+
+    row: Row
+    over: Row | None = None
+    """The number is divided by this one."""
+    less: Row | None = None
+    """This one is taken from the number."""
+    book: Bound
+    mini: Bound | None = None
+    """A bound of the profile mini, which otherwise only shows the claim."""
+
+    @model_validator(mode="after")
+    def _shuts_something_out(self) -> Self:
+        for bound in filter(None, (self.book, self.mini)):
+            if not (np.isfinite(bound.above) or np.isfinite(bound.below)):
+                raise ValueError(f"bound = {bound}: must shut something out")
+        return self
+
+    def measured(self, study: Study) -> float:
+        """Return the number in a study; nan where there is no such row."""
+        try:
+            value = self.row.value(study)
+            if self.over is not None:
+                value /= self.over.value(study)
+            return value - self.less.value(study) if self.less is not None else value
+        except KeyError:
+            return np.nan
+
+
+@cache
+def all_claims() -> dict[str, Claim]:
+    """Return all claims by their names."""
+    text = files("nrp.book").joinpath("claims.yml").read_text(encoding="utf-8")
+    return {name: Claim.parse(entry) for name, entry in yaml.safe_load(text).items()}
+
+
+def claims(study: Study, *names: str) -> HTML:
+    """Return a table of claims: what each says, what was measured, and whether it holds.
+
+    Raises
+    ------
+    InvalidSetting
+        If there is no such claim.
+    ClaimFailed
+        If a claim does not hold in the profile `book` or `paper` as it is, or in `mini` within its own bound.
+    """
+    lines, failed = [], []
+    for name in names:
+        if name not in all_claims():
+            raise InvalidSetting(f"claim = {name!r}: must be one of those in claims.yml")
+        claim = all_claims()[name]
+        mini = study.profile.name == "mini" and claim.mini is not None
+        bound, value = claim.mini if mini else claim.book, claim.measured(study)
+        holds = bound.holds(value)
+        strict = not study.is_changed and (mini or study.profile.name in _STRICT)
+        if strict and not holds:
+            failed.append(f"{name}: {value:.6g} is not {bound}")
+        lines.append((name, number(value), str(bound), "✓ holds" if holds else "✗ does not hold"))
+    if failed:
+        raise ClaimFailed("; ".join(failed))
+    table = pd.DataFrame(lines, columns=["claim", "measured", "must be", "verdict"])
+    style = table.style.hide(axis="index").set_caption(_caption(study))
+    return HTML(style.set_table_attributes('class="dataframe nrp-claims"').to_html())
+
+
+def _caption(study: Study) -> str:
+    if study.is_changed:
+        return "Claims of this section. The text speaks of the profile book; here settings are changed."
+    if study.profile.name in _STRICT:
+        return "Claims of this section"
+    return f"Claims of this section. The text speaks of the profile book; this is {study.profile.name}."
