@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-
-from nrp.analysis import Result, row
 from nrp.analysis.baselines import Lookup, pod_reconstruction
 from nrp.analysis.demonstrations import clock, demonstrations
 from nrp.analysis.diagnostics import diagnostics, intrinsic_dimension
@@ -13,9 +11,11 @@ from nrp.analysis.forecast import forecast, sweep_curves
 from nrp.analysis.landscape import landscape
 from nrp.analysis.members import latent_dimensions, members
 from nrp.analysis.result import COLUMNS
+from nrp.settings import BeadSettings, CampaignSettings, InvalidSetting, ModelSettings, Runs
+
+from nrp.analysis import Result, row
 from nrp.reduction import ReducedModel, coverage
 from nrp.reduction.networks import Autoencoder
-from nrp.settings import BeadSettings, CampaignSettings, InvalidSetting, ModelSettings, Runs
 from nrp.simulation import open_dataset, simulate
 from nrp.store import Store
 from nrp.systems import Bead

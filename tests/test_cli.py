@@ -4,9 +4,9 @@ import json
 
 import pytest
 import xarray as xr
+from nrp.settings import CampaignSettings
 
 from nrp.cli import main
-from nrp.settings import CampaignSettings
 from nrp.simulation.calibration import time_step
 
 SMALL = ["--box", "8", "--sweep-rate", "0.05", "--every", "3", "--workers", "1"]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-
 from nrp.analysis.baselines import polynomial_flow
 from nrp.analysis.exact_energy import exact_energy
 from nrp.analysis.forecast import forecast
@@ -13,9 +12,10 @@ from nrp.analysis.morphology import peak_wavenumber
 from nrp.analysis.pooling import Label, Sums, advantages, ratio, root, rows, share, skill
 from nrp.analysis.result import Result
 from nrp.analysis.rollouts import Drive, follow, readouts
+from nrp.settings import CampaignSettings, FilmSettings, InvalidSetting, ModelSettings
+
 from nrp.reduction import ReducedModel, coverage, load_frames
 from nrp.reduction.networks import LinearAutoencoder
-from nrp.settings import CampaignSettings, FilmSettings, InvalidSetting, ModelSettings
 from nrp.simulation import open_dataset, simulate
 from nrp.simulation.external_field import ExternalField
 from nrp.store import Store

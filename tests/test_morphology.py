@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import xarray as xr
-
 from nrp.analysis.morphology import (
     LABYRINTH,
     count_domains,

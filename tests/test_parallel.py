@@ -21,9 +21,9 @@ from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_info
 
 from nrp import parallel
+from nrp.base import InvalidSetting
 from nrp.parallel import map_tasks, use_scheduler
 from nrp.progress import progress, quiet
-from nrp.base import InvalidSetting
 
 # Tasks are defined inside the tests: so they travel by value, as workers cannot import this file.
 

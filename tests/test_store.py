@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from nrp.settings import FilmSettings, InvalidSetting
+from nrp.base import InvalidSetting
 from nrp.store import Step, Store, content_key, copy_out, default_root
+from nrp.systems.film import FilmSettings
 
 STEP = Step("count", 1)
 SETTINGS = FilmSettings()
@@ -44,7 +45,7 @@ def test_another_recipe_has_another_key(recipe):
 
 def test_a_key_does_not_depend_on_the_process():
     code = (
-        "from nrp.store import *; from nrp.settings import *;"
+        "from nrp.store import *; from nrp.systems.film import FilmSettings;"
         "print(content_key(Step('count', 1), FilmSettings()))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -79,7 +80,7 @@ def test_a_result_carries_its_provenance(store):
 
 COMPETITOR = """
 import sys, time
-from nrp.settings import FilmSettings
+from nrp.systems.film import FilmSettings
 from nrp.store import Step, Store
 
 def compute(folder):

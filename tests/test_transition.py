@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-
-from nrp.analysis import Result, row
 from nrp.analysis.continuity import FEWEST, LEVEL, continuity, curve_rows, weigh
 from nrp.analysis.controls import power, quickened, run_control, run_controls
 from nrp.analysis.droplets import Shape, density, domain_energy, droplets, threshold
 from nrp.analysis.sensitivity import sensitivity
-from nrp.analysis.transition import interpolated, true_rates
-from nrp.reduction import FrameData, ReducedModel, separate_slopes
 from nrp.settings import (
     BeadSettings,
     CampaignSettings,
@@ -22,6 +18,10 @@ from nrp.settings import (
     Tilt,
     profile,
 )
+
+from nrp.analysis import Result, row
+from nrp.analysis.transition import interpolated, true_rates
+from nrp.reduction import FrameData, ReducedModel, separate_slopes
 from nrp.simulation import open_dataset, simulate
 from nrp.store import Store
 from nrp.systems import Film

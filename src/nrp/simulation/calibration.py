@@ -30,12 +30,13 @@ def calibration() -> dict:
 def time_step(campaign: CampaignSettings, anisotropy: float) -> tuple[float, float]:
     """Return the largest step of a run, in units of time, and its relative error in the calibration.
 
-    A system that is not calibrated has its default step.  The error is nan outside of the calibration.  Of two
-    calibrated anisotropies the shorter step counts; above them all it falls as 1/α².  A field, or
+    A system that is not calibrated states its step itself.  The error is nan outside of the calibration.
+    Of two calibrated anisotropies the shorter step counts; above them all it falls as 1/α².  A field, or
     a start, that takes φ further than the paper's field does makes the cubic steeper and the step shorter.
     """
-    if campaign.system.default_step is not None:
-        return campaign.time_step or campaign.system.default_step, float("nan")
+    stated = campaign.system.largest_step(anisotropy)
+    if stated is not None:
+        return campaign.time_step or stated, float("nan")
     curves = {float(a): np.log(np.transpose(c)) for a, c in calibration()["errors"][campaign.scheme].items()}
     first, last = min(curves), max(curves)
     near = {
