@@ -136,64 +136,6 @@ class Places(HTMLParser):
             self._open = None
 
 
-class TestPagesOfThePackage:
-    """The pages that Sphinx makes from the modules, in a book that has only them."""
-
-    @pytest.fixture(scope="class")
-    def root(self, tmp_path_factory):
-        root = tmp_path_factory.mktemp("api")
-        tiny(root, "# Index\n\nText.\n", "api")
-        for name in ("chapters/api.md", "chapters/_templates"):
-            copy = shutil.copytree if (TOP / name).is_dir() else shutil.copy
-            copy(TOP / name, root / name)
-        return root
-
-    @pytest.fixture(scope="class")
-    def html(self, root, book_store):
-        stale = root / "_build" / "mini" / "source" / "chapters" / "api" / "nrp.of_the_past.rst"
-        stale.parent.mkdir(parents=True)
-        stale.write_text("Past\n====\n\n.. automodule:: nrp.of_the_past\n")
-        return build_book("mini", root=root, store=book_store).parent
-
-    @pytest.fixture(scope="class")
-    def pages(self, html):
-        return {path.stem: Places(path) for path in (html / "chapters" / "api").glob("*.html")}
-
-    def test_every_module_has_a_page_and_no_other_has(self, pages):
-        modules = {module.name for module in pkgutil.walk_packages(nrp.__path__, "nrp.")}
-        assert set(pages) == modules
-
-    def test_every_function_and_class_with_words_is_there_with_its_source(self, html, pages):
-        documented = 0
-        for module, page in pages.items():
-            for name, value in vars(sys.modules.get(module) or __import__(module, fromlist="_")).items():
-                own = getattr(value, "__module__", None) == module and not name.startswith("_")
-                if own and (inspect.isfunction(value) or inspect.isclass(value)) and value.__doc__:
-                    documented += 1
-                    link = page.sources[f"{module}.{name}"]
-                    path, _, place = link.partition("#")
-                    text = (html / "chapters" / "api" / path).resolve().read_text()
-                    assert f'id="{place}"' in text
-                    assert name in text
-        assert documented > 100
-
-    def test_module_of_the_list_is_reached_from_the_contents(self, html):
-        page = (html / "chapters" / "api" / "nrp.systems.film.html").read_text()
-        assert 'href="nrp.systems.html"' in page
-        assert 'href="api/nrp.systems.html"' in (html / "chapters" / "api.html").read_text()
-
-    def test_only_formulas_are_fetched_from_elsewhere(self, html):
-        """The offline book has their script in it."""
-        outside = {
-            address
-            for path in (html / "chapters" / "api", html / "_modules")
-            for page in path.rglob("*.html")
-            for address in Places(page).fetched
-            if re.match("(https?:)?//", address) and "mathjax" not in address
-        }
-        assert outside == set()
-
-
 def tiny(root, index, *pages):
     """Make the top of a book with an index and other pages."""
     (root / "chapters").mkdir(parents=True, exist_ok=True)
@@ -203,6 +145,63 @@ def tiny(root, index, *pages):
     listed = "".join(f"- file: chapters/{page}\n" for page in pages)
     (root / "_toc.yml").write_text(f"format: jb-book\nroot: chapters/index\nchapters:\n{listed}")
     (root / "chapters" / "index.md").write_text(index)
+
+
+@pytest.fixture(scope="module")
+def api_html(tmp_path_factory, book_store):
+    """The pages of a book that has those of the package only, built over one of a module that is gone."""
+    root = tmp_path_factory.mktemp("api")
+    tiny(root, "# Index\n\nText.\n", "api")
+    shutil.copy(TOP / "chapters" / "api.md", root / "chapters")
+    shutil.copytree(TOP / "chapters" / "_templates", root / "chapters" / "_templates")
+    stale = root / "_build" / "mini" / "source" / "chapters" / "api" / "nrp.of_the_past.rst"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("Past\n====\n\n.. automodule:: nrp.of_the_past\n")
+    return build_book("mini", root=root, store=book_store).parent
+
+
+@pytest.fixture(scope="module")
+def api_pages(api_html):
+    """The page of each module, parsed."""
+    return {path.stem: Places(path) for path in (api_html / "chapters" / "api").glob("*.html")}
+
+
+def test_every_module_has_a_page_and_no_other_has(api_pages):
+    modules = {module.name for module in pkgutil.walk_packages(nrp.__path__, "nrp.")}
+    assert set(api_pages) == modules
+
+
+def test_every_function_and_class_with_words_is_there_with_its_source(api_html, api_pages):
+    documented = 0
+    for module, page in api_pages.items():
+        for name, value in vars(sys.modules.get(module) or __import__(module, fromlist="_")).items():
+            own = getattr(value, "__module__", None) == module and not name.startswith("_")
+            if own and (inspect.isfunction(value) or inspect.isclass(value)) and value.__doc__:
+                documented += 1
+                link = page.sources[f"{module}.{name}"]
+                path, _, place = link.partition("#")
+                text = (api_html / "chapters" / "api" / path).resolve().read_text()
+                assert f'id="{place}"' in text
+                assert name in text
+    assert documented > 100
+
+
+def test_module_of_the_list_is_reached_from_the_contents(api_html):
+    page = (api_html / "chapters" / "api" / "nrp.systems.film.html").read_text()
+    assert 'href="nrp.systems.html"' in page
+    assert 'href="api/nrp.systems.html"' in (api_html / "chapters" / "api.html").read_text()
+
+
+def test_only_formulas_are_fetched_from_elsewhere(api_html):
+    """The offline book has their script in it."""
+    outside = {
+        address
+        for path in (api_html / "chapters" / "api", api_html / "_modules")
+        for page in path.rglob("*.html")
+        for address in Places(page).fetched
+        if re.match("(https?:)?//", address) and "mathjax" not in address
+    }
+    assert outside == set()
 
 
 class TestTinyBook:
