@@ -18,8 +18,8 @@ from typing import Any
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from nrp.progress import progress, quiet
 from nrp.base import InvalidSetting
+from nrp.progress import progress, quiet
 
 _SECONDS_TO_CONNECT = 10.0
 _one_at_a_time = Lock()

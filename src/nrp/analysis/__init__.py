@@ -1,1 +1,1 @@
-"""Analyses: each file asks a few questions of films or of what models say of them, and registers its answers."""
+"""Analyses: each file asks a few questions of films, or of models, and registers its answers."""

@@ -1,4 +1,4 @@
-"""How a model looks at runs, and how its errors are pooled: observations, rollouts, rivals, intervals, results."""
+"""A model looks at runs, and its errors are pooled: observations, rollouts, rivals, intervals, results."""
 
 from nrp.evaluation.observation import Observation, split
 from nrp.evaluation.pool import Form, Label, Pool

@@ -30,8 +30,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the bootstrap interval of a statistic of sums; nan for fewer than five units.
 
-    The units that are drawn are the disorder samples, with all their runs, if there are three or more, else the
-    runs.
+    The units that are drawn are the disorder samples, with all their runs, if there are three or more, else
+    the runs.
 
     Parameters
     ----------

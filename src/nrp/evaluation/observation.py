@@ -21,7 +21,9 @@ _RUNS_AT_ONCE = 64
 
 
 class Observation:
-    """What a model says of the runs of a dataset; each quantity is computed when it is first asked for, and kept.
+    """What a model says of the runs of a dataset.
+
+    Each quantity is computed when it is first asked for, and kept.
 
     Parameters
     ----------

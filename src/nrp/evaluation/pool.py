@@ -117,7 +117,7 @@ class Pool:
         ]
 
     def advantages(self, arm: str, **common: object) -> list[dict]:
-        """Return how much smaller the errors of an arm are than a rival's: ``advantage``, 1 − Σ(ours)/Σ(theirs).
+        """Return how much smaller an arm's errors are than a rival's: ``advantage``, 1 − Σ(ours)/Σ(theirs).
 
         Of the errors by lead time, in the increment form, and of rollouts, over the same runs.
         """

@@ -18,7 +18,7 @@ from nrp.store import write_text
 WORDS = ("analysis", "metric", "case", "system", "arm", "split", "profile", "key")
 NUMBERS = ("anisotropy", "lead_time", "value", "low", "high", "members")
 COLUMNS = (*WORDS[:6], *NUMBERS, *WORDS[6:])
-"""The columns of a table: text, which is None where a column does not apply, and numbers, which are nan there."""
+"""The columns of a table: text, or numbers; None, or nan, where a column does not apply."""
 TABLE, ARRAYS = "table.json", "arrays.npz"
 
 

@@ -1,4 +1,4 @@
-"""The controls of the test for jumps: beads, films and a Swift–Hohenberg field of which the truth is known."""
+"""The controls of the test for jumps: beads, films and a Swift–Hohenberg field whose truth is known."""
 
 from __future__ import annotations
 

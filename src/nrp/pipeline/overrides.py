@@ -19,8 +19,8 @@ def overridden(
     profile
         The profile.
     overrides
-        By the name of a dataset, a model or, for all else, a result: its new settings, of which those that are
-        None change nothing.  A setting of a dataset is one of the campaign, or else of the system that it
+        By the name of a dataset, a model or, for all else, a result: its new settings, of which those that
+        are None change nothing.  A setting of a dataset is one of the campaign, or else of the system that it
         simulates.
 
     Raises

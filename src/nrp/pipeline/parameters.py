@@ -14,7 +14,7 @@ from nrp.base import InvalidSetting, Settings
 from nrp.evaluation.scene import LEADS
 from nrp.pipeline.profiles import Profile
 from nrp.reduction.settings import ModelSettings
-from nrp.simulation.settings import Anisotropy, CampaignSettings
+from nrp.simulation.settings import Anisotropy
 from nrp.systems.bead import BeadSettings
 from nrp.systems.film import FilmSettings
 

@@ -1,7 +1,7 @@
 """The profiles ``mini``, ``book`` and ``paper``: which films are simulated and which models are trained.
 
-Each holds its datasets and models by name.  All three come from one template: `mini` in a smaller size, `paper`
-with what `book` has and more.
+Each holds its datasets and models by name.  All three come from one template: `mini` in a smaller size,
+`paper` with what `book` has and more.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class Profile(Settings):
 
     name: Literal["mini", "book", "paper"]
     datasets: dict[str, CampaignSettings]
-    """``films`` are the paper's data, one disorder sample at every anisotropy; ``samples`` are films with other
-    disorder; ``rates`` are swept at other rates and ``held_rates`` at one that is never trained on; in ``steps``
-    the field jumps, in ``holds`` its sweep, at a rate of its own, stops half-way; ``fine`` films show every grid
-    point; ``quenches`` begin with noise and have no field; ``beyond`` and ``beyond_rates`` lie outside the
-    trained anisotropies and sweep rates; ``loops`` go to the opposite field and back; then the ``beads``, and
-    the films of `variants`."""
+    """``films`` are the paper's data, one disorder sample at every anisotropy; ``samples`` are films with
+    other disorder; ``rates`` are swept at other rates and ``held_rates`` at one that is never trained on; in
+    ``steps`` the field jumps, in ``holds`` its sweep, at a rate of its own, stops half-way; ``fine`` films
+    show every grid point; ``quenches`` begin with noise and have no field; ``beyond`` and ``beyond_rates``
+    lie outside the trained anisotropies and sweep rates; ``loops`` go to the opposite field and back; then
+    the ``beads``, and the films of `variants`."""
     variants: tuple[str, ...]
     """The datasets in other boxes, on other grids, and with other readings of the disorder."""
     sweeps: tuple[str, ...] = _SWEEPS
@@ -65,7 +65,8 @@ class Profile(Settings):
     evaluated: tuple[str, ...] = (*_SWEEPS, "steps", "holds", "quenches", "beyond", "beyond_rates")
     """The datasets that an arm is judged by."""
     models: dict[str, TrainingPlan]
-    """By name: the arms and, in the profile that is published, their rivals and variants; and the ``bead``."""
+    """By name: the arms and, in the profile that is published, their rivals and variants; and the
+    ``bead``."""
     arms: tuple[str, ...] = ("paper", "identified")
     controls: tuple[ControlSettings, ...]
     """Controls of the test for jumps."""

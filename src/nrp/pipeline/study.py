@@ -43,9 +43,8 @@ class Study:
     """The data, models and results that a chapter asks for: ``study = Study("book")``.
 
     Everything is taken from the store, or computed now and put there.  Any setting of a dataset or a model of
-    the profile, and any option of an analysis, can be replaced:
-    ``Study("book", films={"sweep_rate": 0.02}, paper={"latent": 8})``.  Whatever depends on it is computed anew,
-    all else comes from the store.
+    the profile, and any option of an analysis, can be replaced: ``Study("book", films={"sweep_rate": 0.02},
+    paper={"latent": 8})``.  Whatever depends on it is computed anew, all else comes from the store.
 
     Parameters
     ----------

@@ -20,8 +20,8 @@ def separate_slopes(
     The potential V(z, h) of a run is a Gaussian process that is conditioned on −∂V/∂z = ż in its frames, with
     the exact ż: the kernel ridge regression of energies on forces of Chmiela et al. (Science Advances 3,
     e1603015, 2017).  Its kernel is Gaussian in z and in h, as wide as the states of the run, and its fields,
-    are spread.  Along a single path any velocity has a potential, so the slopes are the exact −ż, smoothed, and
-    no evidence of a potential.
+    are spread.  Along a single path any velocity has a potential, so the slopes are the exact −ż, smoothed,
+    and no evidence of a potential.
 
     Parameters
     ----------

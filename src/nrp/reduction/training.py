@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
-from torch.optim import Adam, Muon, Optimizer
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from nrp.base import InvalidSetting, reason
@@ -24,6 +24,7 @@ from nrp.progress import progress, tell
 from nrp.reduction.data import FrameData, load_frames
 from nrp.reduction.losses import LOSSES, TrainingFrames
 from nrp.reduction.model import ReducedModel
+from nrp.reduction.muon import Muon
 from nrp.reduction.settings import ModelSettings
 from nrp.reduction.splits import coverage, runs_with, trained_runs
 from nrp.simulation import open_dataset
@@ -180,7 +181,7 @@ def _optimizers(model: ReducedModel) -> list[Optimizer]:
     adam = Adam(others, lr=0.1 * rate, fused=True)
     if not matrices:
         return [adam]
-    return [Muon([weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3), adam]
+    return [Muon([weights[name] for name in matrices], lr=rate), adam]
 
 
 def _schedulers(

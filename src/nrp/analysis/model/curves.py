@@ -27,9 +27,9 @@ def _options(profile) -> dict[str, object]:
 def sweep_curves(observations: Sequence[Observation], *, alphas: Sequence[float]) -> Result:
     """Return what Fig. 2A and 2B show, for single runs: V, errors and predicted frames in time.
 
-    Arrays, with the runs in the order of ``alphas``: ``time`` (run, frame), ``potential`` (member, run, frame),
-    V(t), ``energy``, the true H per area, ``one_step`` and ``reconstruction`` (member, run, frame) and
-    ``persistence`` rms errors per frame (of a prediction nan in the first), ``truth`` and, of the first
+    Arrays, with the runs in the order of ``alphas``: ``time`` (run, frame), ``potential`` (member, run,
+    frame), V(t), ``energy``, the true H per area, ``one_step`` and ``reconstruction`` (member, run, frame)
+    and ``persistence`` rms errors per frame (of a prediction nan in the first), ``truth`` and, of the first
     member, ``prediction`` (run, frame, y, x; the first predicted frame is nan), ``onset_time`` (run).
 
     Parameters

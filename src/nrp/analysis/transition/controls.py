@@ -18,7 +18,8 @@ from numpy import ndarray
 
 from nrp.analysis.images.domains import count_domains
 from nrp.analysis.registry import Control, Needs, analysis
-from nrp.analysis.transition.continuity import LEVEL, jump_rows
+from nrp.analysis.transition.continuity import jump_rows
+from nrp.analysis.transition.jumps import LEVEL
 from nrp.analysis.transition.reading import Reading, image_rates, true_rates
 from nrp.base import Count, InvalidSetting, NonNegative, Positive, Settings
 from nrp.evaluation import Observation, Result, row
