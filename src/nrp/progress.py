@@ -46,8 +46,13 @@ def _lines(items: Iterable, total: int, title: str) -> Iterator:
             print(f"{title}: {done}/{total} in {now - start:.0f} s", file=sys.stderr, flush=True)
 
 
-@cache
 def tell(line: str) -> None:
-    """Print a line on standard error, once; processes that work for another one stay silent."""
+    """Print a line on standard error; processes that work for another one stay silent."""
     if multiprocessing.parent_process() is None:
         print(line, file=sys.stderr, flush=True)
+
+
+@cache
+def tell_once(line: str) -> None:
+    """Print a line as `tell` does, but only the first time."""
+    tell(line)

@@ -131,7 +131,12 @@ def by_split(items: Sequence[Runnable], names: Sequence[ndarray]) -> dict[str, l
 
 def beyond(values: ndarray, seen: Sequence[float]) -> ndarray:
     """Return which values lie outside the range of those seen; none does if there is only one."""
-    return (values < min(seen)) | (values > max(seen)) if len(seen) > 1 else np.zeros(len(values), bool)
+    return outside(values, seen) & (len(seen) > 1)
+
+
+def outside(values: ndarray, seen: Sequence[float]) -> ndarray:
+    """Return which values lie outside the range of those seen, even if there is only one."""
+    return (values < min(seen)) | (values > max(seen))
 
 
 def _protocol(dataset: xr.Dataset) -> str:

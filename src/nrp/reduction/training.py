@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from joblib import Parallel, delayed
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -20,6 +18,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from nrp.base import InvalidSetting, reason
+from nrp.parallel import map_tasks
 from nrp.progress import progress, tell
 from nrp.reduction.data import FrameData, load_frames
 from nrp.reduction.losses import LOSSES, TrainingFrames
@@ -95,28 +94,27 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     return store.get(TRAIN, settings, fit, inputs=tuple(data.attrs["key"] for data in datasets))
 
 
-def train_members(
-    paths: Sequence[Path], settings: ModelSettings, members: int, store: Store, *, workers: int | None = None
+def train_many(
+    models: Sequence[tuple[Sequence[Path], ModelSettings]], store: Store, *, workers: int | None = None
 ) -> list[Path]:
-    """Return the folders of so many members, that differ in their seeds, trained in parallel processes.
+    """Return the folders of several models, trained in parallel processes.
 
     Parameters
     ----------
-    paths
-        The datasets.
+    models
+        The datasets and the settings of each.
+    store
+        Where the models lie.
     workers
-        Processes; by default one per core.  A single one trains member after member with all cores, several
+        Processes; by default one per core.  A single one trains one after the other with all cores, several
         have a thread each.
     """
-    workers = min(workers or os.cpu_count() or 1, members)
-    # Processes with one thread each finish more members than one process with all threads.
-    threads = {"inner_max_num_threads": 1} if workers > 1 else {}
-    pool = Parallel(n_jobs=workers, **threads)
-    seeds = range(settings.member, settings.member + members)
-    return pool(delayed(_train_member)(paths, settings.replace(member=seed), store.root) for seed in seeds)
+    tasks = [(paths, settings, store.root) for paths, settings in models]
+    # Processes with one thread each finish more models than one process with all threads.
+    return map_tasks(_train_one, tasks, workers=workers, title=f"training {len(tasks)} models")
 
 
-def _train_member(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:
+def _train_one(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:
     return train([open_dataset(path) for path in paths], settings, Store(root))
 
 

@@ -15,7 +15,7 @@ import xarray as xr
 from numpy import ndarray
 
 from nrp.base import InvalidSetting, reason
-from nrp.progress import tell
+from nrp.progress import tell_once
 from nrp.simulation.external_field import ExternalField
 from nrp.simulation.settings import CampaignSettings
 from nrp.store import PROVENANCE, digest
@@ -188,7 +188,7 @@ def _completed(data: xr.Dataset) -> xr.Dataset:
             taken.append(f"{name} = {value}")
     if taken:
         missing = f"{' and '.join(taken)} is taken for all runs, for want of such a variable"
-        tell(f"warning: {fault(data, missing)}")
+        tell_once(f"warning: {fault(data, missing)}")
     if "onset_time" not in data:
         data["onset_time"] = ("run", np.full(runs, np.nan))
     for axis in set("yx") - data.variables.keys():
