@@ -1,4 +1,4 @@
-"""Models and checkpoints whose files are not what was written: one line, and nothing that only seems right."""
+"""Models and checkpoints whose files are damaged: one line, and nothing that only seems right."""
 
 import json
 import shutil
@@ -10,12 +10,10 @@ import xarray as xr
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from nrp import progress
 from nrp.base import InvalidSetting
 from nrp.cli import main
 from nrp.reduction import ModelSettings, ReducedModel, load_model, train
 from nrp.reduction.model import SETTINGS, WEIGHTS
-from nrp.reduction.training import _CHECKPOINT, _fit
 from nrp.store import PROVENANCE, Store
 
 SMALL = ModelSettings(latent=2, width=8, epochs=3, batch=10)
