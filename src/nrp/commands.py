@@ -16,6 +16,7 @@ import numpy as np
 from nrp import __version__
 from nrp.analysis.model.forecast import forecast
 from nrp.base import Count, InvalidSetting, Positive, Settings
+from nrp.evaluation import Observation
 from nrp.options import Parser, add_settings, given
 from nrp.outputs import check_target, copy_out
 from nrp.pipeline import Profile, Study
@@ -152,7 +153,7 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
 
 def _evaluate(options: argparse.Namespace, _: Profile) -> None:
     model, data = load_model(options.model), [open_dataset(path) for path in options.data]
-    result, seen = forecast(model, *data), model.trained_on["anisotropy"]
+    result, seen = forecast([[Observation(model, each) for each in data]]), model.trained_on["anisotropy"]
     found = np.unique(np.concatenate([each["anisotropy"].values for each in data]))
     if far := found[outside(found, seen)].tolist():
         where = f"lies outside {min(seen):g} to {max(seen):g}, where the model was trained"
