@@ -1,8 +1,8 @@
 """Claims: the numbers that make the sentences of the book true.
 
-A sentence is written by hand and true for the profile `book`.  Beside it stands a claim: a name, the row of a
-result, and the bound within which the sentence is true.  All of them stand in ``claims.yml``.  At the end of a
-section a chapter shows a table of its claims.
+A sentence is written by hand and true for the profile `book`.  Beside it stands a claim: a name, the row of
+a result, and the bound within which the sentence is true.  All of them stand in ``claims.yml``.  At the end
+of a section a chapter shows a table of its claims.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from IPython.display import HTML
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from nrp.base import InvalidSetting, Settings
 from nrp.book.report import number
@@ -56,9 +56,9 @@ class Row(Settings):
 class Bound(Settings):
     """What a number must be: above one value, below another, or both."""
 
+    model_config = ConfigDict(allow_inf_nan=True)
     above: float = -np.inf
     below: float = np.inf
-    model_config = {"allow_inf_nan": True}
 
     def holds(self, value: float) -> bool:
         """Whether a number keeps the bound; nan never does."""
@@ -82,6 +82,12 @@ class Claim(Settings):
     book: Bound
     mini: Bound | None = None
     """A bound of the profile mini, which otherwise only shows the claim."""
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it speaks of published results alone, which are the same for every profile."""
+        rows = filter(None, (self.row, self.over, self.less))
+        return all(each.result.startswith("published ") for each in rows)
 
     @model_validator(mode="after")
     def _shuts_something_out(self) -> Self:
@@ -116,7 +122,8 @@ def claims(study: Study, *names: str) -> HTML:
     InvalidSetting
         If there is no such claim.
     ClaimFailed
-        If a claim does not hold in the profile `book` or `paper` as it is, or in `mini` within its own bound.
+        If a claim does not hold in the profile `book` or `paper` as it is, or in `mini` within its own bound;
+        one of published results must hold in any case.
     """
     lines, failed = [], []
     for name in names:
@@ -127,7 +134,7 @@ def claims(study: Study, *names: str) -> HTML:
         bound, value = claim.mini if mini else claim.book, claim.measured(study)
         holds = bound.holds(value)
         strict = not study.is_changed and (mini or study.profile.name in _STRICT)
-        if strict and not holds:
+        if (strict or claim.is_published) and not holds:
             failed.append(f"{name}: {value:.6g} is not {bound}")
         lines.append((name, number(value), str(bound), "✓ holds" if holds else "✗ does not hold"))
     if failed:

@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.image import imsave
 from numpy import ndarray
 
-from nrp.book.figures import FIELD_MAP
+from nrp.book.figures.style import FIELD_MAP
 from nrp.evaluation import Result
 
 

@@ -30,12 +30,13 @@ def calibration() -> dict:
 def time_step(campaign: CampaignSettings, anisotropy: float) -> tuple[float, float]:
     """Return the largest step of a run, in units of time, and its relative error in the calibration.
 
-    A system that is not calibrated has its default step.  The error is nan outside of the calibration.  Of
-    two calibrated anisotropies the shorter step counts; above them all it falls as 1/α².  A field, or
+    A system that is not calibrated states its step itself.  The error is nan outside of the calibration.
+    Of two calibrated anisotropies the shorter step counts; above them all it falls as 1/α².  A field, or
     a start, that takes φ further than the paper's field does makes the cubic steeper and the step shorter.
     """
-    if campaign.system.default_step is not None:
-        return campaign.time_step or campaign.system.default_step, float("nan")
+    stated = campaign.system.largest_step(anisotropy)
+    if stated is not None:
+        return campaign.time_step or stated, float("nan")
     curves, near, shorter = _curves(campaign, anisotropy)
     if campaign.time_step:
         step = campaign.time_step
@@ -53,7 +54,7 @@ def largest_calibrated(campaign: CampaignSettings, anisotropy: float) -> float:
     Shorter in a stronger field and above all calibrated anisotropies, as in `time_step`; infinite for a
     system that is not calibrated.
     """
-    if campaign.system.default_step is not None:
+    if campaign.system.largest_step(anisotropy) is not None:
         return np.inf
     curves, near, shorter = _curves(campaign, anisotropy)
     return shorter * min(float(np.exp(curves[a][0][-1])) for a in near)

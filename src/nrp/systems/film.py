@@ -17,7 +17,7 @@ the equation of motion.  The kernel is ``G_k = a₀ − a₁ k`` in Fourier spac
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -33,7 +33,6 @@ class FilmSettings(PlaneSettings):
     Defaults are the paper's where it gives them.
     """
 
-    default_step: ClassVar[None] = None
     system: Literal["film"] = "film"
     stiffness: Annotated[float, Field(gt=0, le=1e3)] = 2.0
     """β, the exchange between neighbouring spins."""
@@ -45,6 +44,9 @@ class FilmSettings(PlaneSettings):
     """Reading of λ(r): ``1 + μ/4``, ``1 + μ``, ``μ`` or ``1``, with ``μ ~ N(0, strength²)``."""
     disorder_strength: Annotated[float, Field(ge=0, le=100)] = 0.3
     """Standard deviation of μ."""
+
+    def largest_step(self, anisotropy: float) -> None:
+        """Return None: the step of a film comes from a calibration."""
 
     @model_validator(mode="after")
     def _cells_fit(self) -> Self:
