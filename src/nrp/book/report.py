@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 import pandas as pd
@@ -20,7 +21,7 @@ _ROUNDING = 1e-12
 _NARROW = 3
 """Up to this number of columns an interval fits on the line of its value."""
 _KEY = ("metric", "case", "arm", "split", "anisotropy")
-_COUNTS = ("tests", "alarms")
+_COUNTS = ("tests", "alarms", "epochs", "best_epoch")
 """Metrics that are printed as whole numbers."""
 
 
@@ -82,7 +83,8 @@ def _citable(study: Study, result: str) -> dict[str, str]:
 
 
 def _counted(entry: dict) -> str:
-    return f"{entry['value']:.0f}" if entry["metric"] in _COUNTS else number(entry["value"])
+    is_count = entry["metric"] in _COUNTS and entry["value"] is not None
+    return f"{entry['value']:.0f}" if is_count else number(entry["value"])
 
 
 def rows(result: Result, *metrics: str, **where: object) -> pd.DataFrame:
@@ -101,6 +103,25 @@ def rows(result: Result, *metrics: str, **where: object) -> pd.DataFrame:
     if found.empty:
         raise KeyError(f"no row with {where}")
     return found
+
+
+def columns_of(result: Result, columns: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
+    """Return rows of a result for a table whose columns are chosen one by one.
+
+    Parameters
+    ----------
+    result
+        Where the rows come from.
+    columns
+        By the name that a column of the table has: the values that its rows have, by column of the result.
+        The name is in the column ``column`` of the rows.
+
+    Raises
+    ------
+    KeyError
+        If there is no row for one of them.
+    """
+    return pd.concat([result.select(**where).assign(column=name) for name, where in columns.items()])
 
 
 def _with_interval(entry: dict, between: str = " ") -> str:

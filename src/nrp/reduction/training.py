@@ -15,7 +15,7 @@ from joblib import Parallel, delayed
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.optim import Adam, Muon, Optimizer
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from nrp.base import InvalidSetting
@@ -23,6 +23,7 @@ from nrp.progress import progress
 from nrp.reduction.data import FrameData, load_frames
 from nrp.reduction.losses import LOSSES, TrainingFrames
 from nrp.reduction.model import ReducedModel
+from nrp.reduction.muon import Muon
 from nrp.reduction.settings import ModelSettings
 from nrp.reduction.splits import coverage, runs_with, trained_runs
 from nrp.simulation import open_dataset
@@ -178,7 +179,7 @@ def _optimizers(model: ReducedModel) -> list[Optimizer]:
     adam = Adam(others, lr=0.1 * rate, fused=True)
     if not matrices:
         return [adam]
-    return [Muon([weights[name] for name in matrices], lr=rate, weight_decay=0.0, ns_steps=3), adam]
+    return [Muon([weights[name] for name in matrices], lr=rate), adam]
 
 
 def _schedulers(

@@ -1,4 +1,4 @@
-"""How many numbers an image needs: linear modes, networks of several latent dimensions, intrinsic dimension."""
+"""How many numbers an image needs: linear modes, networks of several sizes, the intrinsic dimension."""
 
 from __future__ import annotations
 
