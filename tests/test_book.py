@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from nrp.settings import InvalidSetting
 
 import nrp
 from nrp.book.build import BuildFailed, build_book
 from nrp.book.chapters import ChapterFailed, chapter_names, page_names
-from nrp.settings import InvalidSetting
 
 TOP = Path(__file__).parents[1]
 PAGES = page_names(TOP)

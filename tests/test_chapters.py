@@ -2,10 +2,10 @@
 
 import nbformat
 import pytest
+from nrp.settings import InvalidSetting
 
 from nrp.book import chapters
 from nrp.book.chapters import ChapterFailed, chapter_names, run_chapter, source_digest
-from nrp.settings import InvalidSetting
 
 TOC = """\
 format: jb-book

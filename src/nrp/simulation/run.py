@@ -159,3 +159,9 @@ def simulate_run(campaign: CampaignSettings, run: Run, start: ndarray | None = N
 def runs_of(campaign: CampaignSettings) -> list[Run]:
     """Return the runs of a campaign in their fixed order: rate, sample, anisotropy."""
     return [Run(*choice) for choice in product(campaign.sweep_rate, campaign.sample, campaign.anisotropy)]
+
+
+def number_of_steps(campaign: CampaignSettings, run: Run) -> int:
+    """Return about how many time steps a run takes: at least one from frame to frame."""
+    length = campaign.end(run.sweep_rate) - campaign.begin
+    return math.ceil(length / time_step(campaign, run.anisotropy)[0]) + campaign.frames - 1

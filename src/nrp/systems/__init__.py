@@ -12,10 +12,16 @@ from pydantic import Field
 
 from nrp.systems.base import System, SystemSettings
 from nrp.systems.bead import Bead
+from nrp.systems.cahn_hilliard import CahnHilliard
 from nrp.systems.film import Film
 from nrp.systems.swift_hohenberg import SwiftHohenberg
 
-SYSTEMS: dict[str, type[System]] = {"film": Film, "swift_hohenberg": SwiftHohenberg, "bead": Bead}
+SYSTEMS: dict[str, type[System]] = {
+    "film": Film,
+    "swift_hohenberg": SwiftHohenberg,
+    "cahn_hilliard": CahnHilliard,
+    "bead": Bead,
+}
 """All systems by their names, the tags of their settings."""
 DEFAULT_SYSTEM = Film
 """The system that is simulated if none is named."""

@@ -17,8 +17,6 @@ class SystemSettings(Settings):
     """Base of the settings of all systems; each has a tag ``system``, the name of the system."""
 
     system: str
-    default_step: ClassVar[float | None] = 0.05
-    """Largest time step if none is given; None where it comes from a calibration."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -34,6 +32,10 @@ class SystemSettings(Settings):
     def frames_are(self) -> str:
         """What a frame shows, in words."""
         return "values on the simulated grid"
+
+    def largest_step(self, anisotropy: float) -> float | None:
+        """Return the largest time step if none is given; None where it comes from a calibration."""
+        return 0.05
 
     @property
     def memory(self) -> int:
