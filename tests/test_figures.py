@@ -1,4 +1,4 @@
-"""The figures of the book: drawn from real, small results, they have labels, and need no colour to be read."""
+"""The figures of the book, drawn from small results: they have labels, and need no colour to be read."""
 
 from itertools import combinations
 
