@@ -1,4 +1,4 @@
-"""The figures of the book, drawn from small results: they have labels, and need no colour to be read."""
+"""The figures of the book: drawn from small real results, they have labels and need no colour."""
 
 from itertools import combinations
 

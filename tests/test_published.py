@@ -3,12 +3,12 @@
 import json
 
 import pytest
-
 from nrp.analysis.baselines import pod_reconstruction
 from nrp.analysis.forecast import forecast
 from nrp.book.study import PUBLISHED, Study
-from nrp.reduction import load_model
 from nrp.settings import ARMS, profile
+
+from nrp.reduction import load_model
 from nrp.simulation import open_dataset, simulate
 from nrp.store import PROVENANCE
 
