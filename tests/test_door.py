@@ -51,7 +51,7 @@ def put(tmp_path, monkeypatch):
         data.drop_encoding().to_zarr("own.zarr", mode="w", consolidated=False)
         return "own.zarr"
 
-    progress.tell.cache_clear()
+    progress.tell_once.cache_clear()
     return write
 
 
@@ -232,7 +232,9 @@ def test_a_field_of_unknown_protocol_goes_straight_from_frame_to_frame(film, put
 def test_words_instead_of_numbers_are_refused(name, film, put):
     words = (film[name].dims, [f"no {number}" for number in range(film[name].size)])
     path = put(film.assign_coords({name: words}))
-    with pytest.raises(InvalidSetting, match=rf"^data = 'own\.zarr': the variable '{name}' holds values of the"):
+    with pytest.raises(
+        InvalidSetting, match=rf"^data = 'own\.zarr': the variable '{name}' holds values of the"
+    ):
         open_dataset(path)
 
 
