@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from nrp.base import InvalidSetting
 from nrp.cli import main
-from nrp.reduction import ModelSettings, ReducedModel, load_model, train
+from nrp.reduction import ModelSettings, ReducedModel, load_model, train, training
 from nrp.reduction.model import SETTINGS, WEIGHTS
 from nrp.store import PROVENANCE, Store
 
 SMALL = ModelSettings(latent=2, width=8, epochs=3, batch=10)
+LONGER = SMALL.replace(epochs=12)
 FRAME = ("run", "frame")
 
 
@@ -132,16 +132,6 @@ def test_large_numbers_of_samples_are_kept_to_the_last_digit(tmp_path):
     assert {name: list(values) for name, values in load_model(tmp_path).trained_on.items()} == seen
 
 
-def interrupted(dataset, store):
-    """Train up to the first checkpoint and return it."""
-    left = Store(store.root / "other")
-
-    class Stop(Exception):
-        pass
-
-    return left, Stop
-
-
 def flip(path, place):
     data = bytearray(path.read_bytes())
     data[place] ^= 1
@@ -152,12 +142,6 @@ def without_log(path):
     save_file(load_file(path), path)
 
 
-def of_other_shapes(path):
-    with safe_open(path, "pt") as file:
-        told = file.metadata()
-    save_file({name: value.repeat(2) for name, value in load_file(path).items()}, path, metadata=told)
-
-
 SPOILT = {
     "cut": lambda path: path.write_bytes(path.read_bytes()[:500]),
     "empty": lambda path: path.write_bytes(b""),
@@ -166,5 +150,53 @@ SPOILT = {
     "a bit in the middle": lambda path: flip(path, path.stat().st_size // 2),
     "a bit of the header": lambda path: flip(path, 12),
     "without a log": without_log,
-    "other shapes": lambda path: save_file({"weights/a": torch.zeros(3)}, path, metadata={"log": "[]"}),
+    "of another model": lambda path: save_file({"weights/a": torch.zeros(3)}, path, metadata={"log": "[]"}),
 }
+
+
+@pytest.fixture
+def interrupted(dataset, tmp_path, monkeypatch):
+    """Train until the first checkpoint is written; return the store and the path of the checkpoint."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    def train_a_while(settings):
+        store = Store(tmp_path / f"latent_{settings.latent}")
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "write_text", stop)  # the log is written behind the checkpoint
+            with pytest.raises(KeyboardInterrupt):
+                train([dataset], settings, store)
+        [path] = (store.root / "partial").glob("train-*/checkpoint.safetensors")
+        return store, path
+
+    return train_a_while
+
+
+@pytest.fixture(scope="module")
+def unbroken(dataset, tmp_path_factory):
+    """The weights of training that nobody stopped."""
+    return load_model(train([dataset], LONGER, Store(tmp_path_factory.mktemp("runs")))).state_dict()
+
+
+@pytest.mark.parametrize("case", [None, *SPOILT])
+def test_a_damaged_checkpoint_is_thrown_away_with_one_line(case, interrupted, unbroken, dataset, capsys):
+    store, path = interrupted(LONGER)
+    if case is not None:
+        SPOILT[case](path)
+    capsys.readouterr()
+    weights = load_model(train([dataset], LONGER, store)).state_dict()
+    told = [line for line in capsys.readouterr().err.splitlines() if "checkpoint" in line]
+    assert len(told) == (case is not None)
+    assert all(str(path) in line and "thrown away" in line for line in told)
+    for name, values in unbroken.items():
+        torch.testing.assert_close(weights[name], values, rtol=0, atol=0)
+
+
+def test_the_checkpoint_of_another_model_is_thrown_away(interrupted, unbroken, dataset, capsys):
+    (store, path), (_, other) = interrupted(LONGER), interrupted(LONGER.replace(latent=3))
+    shutil.copy(other, path)
+    weights = load_model(train([dataset], LONGER, store)).state_dict()
+    assert "thrown away" in capsys.readouterr().err
+    for name, values in unbroken.items():
+        torch.testing.assert_close(weights[name], values, rtol=0, atol=0)

@@ -51,7 +51,7 @@ def put(tmp_path, monkeypatch):
         data.drop_encoding().to_zarr("own.zarr", mode="w", consolidated=False)
         return "own.zarr"
 
-    progress.tell.cache_clear()
+    progress.tell_once.cache_clear()
     return write
 
 
