@@ -10,7 +10,9 @@ CHECKED = ("systems", "simulation", "reduction", "evaluation", "analysis", "stor
 sys.path.insert(0, str(Path(__file__).parent))  # where the hook finds the module `typechecker`
 jaxtyping.install_import_hook([f"nrp.{part}" for part in CHECKED], "typechecker.checked")
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+import xarray as xr  # noqa: E402
 from known import filmed  # noqa: E402
 
 from nrp.simulation import CampaignSettings  # noqa: E402
@@ -64,3 +66,30 @@ def book_root(tmp_path_factory):
 def book_store(tmp_path_factory):
     """One store for all builds of the book."""
     return Store(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture
+def blob() -> xr.Dataset:
+    """Three runs of 11 frames of a blob that shrinks, in the layout of all datasets."""
+    time_, alpha = np.linspace(0, 5, 11), np.array([1.0, 2.0, 3.0])
+    y, x = np.mgrid[-1:1:6j, -1:1:6j]
+    size = 1 + np.exp(-time_[None] / alpha[:, None])[..., None, None]
+    images = np.exp(-(x**2 + y**2) * size)
+    rate = np.gradient(images, time_, axis=1)
+    frames = ("run", "frame")
+    return xr.Dataset(
+        {
+            "magnetization": ((*frames, "y", "x"), images.astype(np.float32)),
+            "rate": ((*frames, "y", "x"), rate.astype(np.float32)),
+            "external_field": (frames, np.broadcast_to(1 - time_ / 5, (3, 11))),
+            "disorder": (("run", "y", "x"), np.ones((3, 6, 6))),
+            "energy": (frames, (images**2).mean(axis=(2, 3))),
+        },
+        coords={
+            "time": (frames, np.broadcast_to(time_, (3, 11))),
+            "anisotropy": ("run", alpha),
+            "sample": ("run", [0, 0, 0]),
+            "sweep_rate": ("run", [0.2, 0.2, 0.2]),
+        },
+        attrs={"key": "blob", "field": "magnetization"},
+    )

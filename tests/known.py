@@ -84,7 +84,7 @@ def swept(beads: xr.Dataset) -> xr.Dataset:
 
 
 class TruePlane(ReducedModel):
-    """The solver's own equation on the grid of the frames: V is the energy per area, and z the image."""
+    """The equation of the solver on the grid of the frames as a model: V the energy per area, z the image."""
 
     def __init__(self, films: xr.Dataset) -> None:
         system, self.side = system_of(films, 0), films.sizes["x"]

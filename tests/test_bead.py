@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from nrp.settings import BeadSettings, CampaignSettings, Tilt
-from nrp.simulation import Run, simulate_run
-from nrp.systems import Bead
-from nrp.systems.bead import draw_start, pixel_centres, tilt
+from nrp.simulation import CampaignSettings, Run, simulate_run
+from nrp.systems.bead import Bead, BeadSettings, Tilt, tilt
 
 SETTINGS = BeadSettings(transverse=0.7)
 BEAD = Bead(SETTINGS, anisotropy=1.3)
@@ -34,7 +32,7 @@ def test_the_rate_of_the_image_is_its_derivative_along_the_path(place):
 
 
 def test_the_image_is_a_spot_where_the_bead_is():
-    position, axis = np.array([0.5, -1.0]), pixel_centres(SETTINGS)
+    position, axis = np.array([0.5, -1.0]), SETTINGS.axes[1]
     image = BEAD.image(position)
     assert image.shape == (SETTINGS.pixels, SETTINGS.pixels)
     row, column = np.unravel_index(image.argmax(), image.shape)
@@ -47,7 +45,7 @@ def test_the_image_is_a_spot_where_the_bead_is():
 
 
 def test_the_pixels_fill_the_view():
-    axis = pixel_centres(BeadSettings(pixels=8, view=2.0))
+    axis = BeadSettings(pixels=8, view=2.0).axes[1]
     np.testing.assert_allclose(axis, np.arange(-1.75, 2, 0.5))
 
 
@@ -78,7 +76,7 @@ def test_the_bead_slides_down_into_the_well_on_its_side(sample):
     frames = simulate_run(campaign, Run(0.01, sample, 1.3))
     assert np.diff(frames.energy).max() < 0
     assert frames.energy[-1] == pytest.approx(0, abs=1e-3)
-    start = draw_start(SETTINGS, seed=0, sample=sample)
+    start = BEAD.start(0.0, seed=0, sample=sample)
     well = np.array([np.sign(start[0]), 0.0])
     np.testing.assert_allclose(frames.image[-1], BEAD.image(well), atol=0.05)
     # It stays on its side of the middle, so its onset is at the start, or never.
@@ -86,12 +84,12 @@ def test_the_bead_slides_down_into_the_well_on_its_side(sample):
 
 
 def test_starts_fill_the_square_and_follow_seed_and_sample():
-    starts = np.array([draw_start(SETTINGS, seed=0, sample=s) for s in range(400)])
+    starts = np.array([BEAD.start(0.0, seed=0, sample=s) for s in range(400)])
     assert np.abs(starts).max() <= SETTINGS.start
     np.testing.assert_allclose(starts.mean(axis=0), 0, atol=0.15)
     np.testing.assert_allclose(starts.std(axis=0), SETTINGS.start / np.sqrt(3), rtol=0.1)
-    np.testing.assert_array_equal(draw_start(SETTINGS, seed=0, sample=3), starts[3])
-    assert not np.array_equal(draw_start(SETTINGS, seed=1, sample=3), starts[3])
+    np.testing.assert_array_equal(BEAD.start(0.0, seed=0, sample=3), starts[3])
+    assert not np.array_equal(BEAD.start(0.0, seed=1, sample=3), starts[3])
 
 
 def sliding(change: float, **tilt: float) -> BeadSettings:
@@ -116,7 +114,7 @@ def test_the_onset_is_when_the_middle_is_passed():
         system=sliding(0.4), anisotropy=(2.5,), field_init=0, duration=4, frames=401, time_step=0.01
     )
     frames = simulate_run(campaign, Run(0.01, 0, 2.5))
-    axis = pixel_centres(campaign.system)
+    axis = campaign.system.axes[1]
     centre = np.sum(frames.image * axis, axis=(1, 2)) / np.sum(frames.image, axis=(1, 2))
     passed = frames.time[np.argmax(centre > 0)]
     assert frames.onset_time == pytest.approx(passed, abs=0.011)

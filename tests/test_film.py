@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from nrp.settings import FilmSettings
-from nrp.systems import Film, draw_disorder
-from nrp.systems.film import dispersion
+from nrp.systems.film import Film, FilmSettings, dispersion, draw_disorder
 from nrp.systems.plane import wavenumbers
 
 SETTINGS = FilmSettings(box=(16, 8), dx=0.5)

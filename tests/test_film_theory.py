@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nrp.settings import CampaignSettings, FilmSettings
-from nrp.simulation import SBDF4, ExternalField, Run, simulate_run
-from nrp.systems import Film, film_theory
+from nrp.simulation import SBDF4, CampaignSettings, ExternalField, Run, simulate_run
+from nrp.systems import film_theory
+from nrp.systems.film import Film, FilmSettings
 
 WAVELENGTH = 2 * np.pi
 CLEAN = FilmSettings(box=WAVELENGTH, dx=WAVELENGTH / 16, coarsen=1, disorder="none")

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nrp.settings import BeadSettings, CampaignSettings, FilmSettings
-from nrp.simulation import ETDRK4, RK4, SBDF4, ExternalField, Run, Simulation, simulate_run
-from nrp.systems import Bead, Film, draw_disorder
+from nrp.simulation import ETDRK4, RK4, SBDF4, CampaignSettings, ExternalField, Run, Simulation, simulate_run
+from nrp.systems.bead import Bead, BeadSettings
+from nrp.systems.film import Film, FilmSettings, draw_disorder
 
 SMALL = FilmSettings(box=(8, 8), dx=0.5, coarsen=1, disorder="unit_mean")
 SCHEMES = [SBDF4, ETDRK4]

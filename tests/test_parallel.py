@@ -21,9 +21,9 @@ from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_info
 
 from nrp import parallel
+from nrp.base import InvalidSetting
 from nrp.parallel import map_tasks, use_scheduler
 from nrp.progress import progress, quiet
-from nrp.base import InvalidSetting
 
 # Tasks are defined inside the tests: so they travel by value, as workers cannot import this file.
 
@@ -226,6 +226,17 @@ def test_an_active_client_of_dask_is_used(cluster):
         there = set(map_tasks(os.getpid, [()] * 4, workers=1, title="there"))
     assert os.getpid() not in there
     assert map_tasks(os.getpid, [()], title="here") == [os.getpid()]
+
+
+def test_a_process_that_is_started_inside_works_there_as_well(cluster):
+    code = "import os, nrp.parallel as p; print(os.getpid(), *p.map_tasks(os.getpid, [()], title='here'))"
+    places = []
+    for address in (cluster, None):
+        with use_scheduler(address):
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        here, there = done.stdout.split()
+        places.append(here == there)
+    assert places == [False, True]
 
 
 def test_a_map_in_a_task_runs_where_the_task_does(place):

@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from nrp.book.checks import BOUNDS, CheckFailed, check
+from nrp.book.study import Study
+from nrp.settings import InvalidSetting
 
 from nrp.analysis import Result, row
 from nrp.book import report
-from nrp.book.checks import BOUNDS, CheckFailed, check
 from nrp.book.report import glue_rows, number, only, table
-from nrp.book.study import Study
-from nrp.settings import InvalidSetting
 from nrp.store import Store
 
 

@@ -1,9 +1,18 @@
 """Settings: what is refused, and how it is told."""
 
+from typing import Literal
+
 import pydantic
 import pytest
 
-from nrp.settings import BeadSettings, CampaignSettings, FilmSettings, InvalidSetting, ModelSettings, profile
+from nrp.base import InvalidSetting, Settings
+from nrp.pipeline import profile
+from nrp.reduction import ModelSettings
+from nrp.simulation import CampaignSettings
+from nrp.store import Step, content_key
+from nrp.systems import SYSTEMS
+from nrp.systems.bead import BeadSettings
+from nrp.systems.film import FilmSettings
 
 BAD = [
     (FilmSettings, "box", -1.0, "greater than 0"),
@@ -23,7 +32,13 @@ BAD = [
     (BeadSettings, "pixels", 4, "greater than or equal to 8"),
     (BeadSettings, "bead_width", 0.0, "greater than 0"),
     (CampaignSettings, "anisotropy", (), "at least 1"),
-    (CampaignSettings, "anisotropy", "many", "tuple"),
+    (CampaignSettings, "anisotropy", "many", "number"),
+    (CampaignSettings, "anisotropy", 0.0, "greater than or equal to 0.000001"),
+    (CampaignSettings, "anisotropy", 101.0, "less than or equal to 100"),
+    (CampaignSettings, "sweep_rate", -0.1, "greater than or equal to 0"),
+    (CampaignSettings, "sweep_rate", 1001.0, "less than or equal to 1000"),
+    (CampaignSettings, "field_init", -1001.0, "greater than or equal to -1000"),
+    (CampaignSettings, "field_final", 1001.0, "less than or equal to 1000"),
     (CampaignSettings, "sample", (0, 1, 0), "once"),
     (CampaignSettings, "frames", 1, "greater than or equal to 2"),
     (CampaignSettings, "frames", 2.5, "integer"),
@@ -36,11 +51,13 @@ BAD = [
     (CampaignSettings, "begin", -1.0, "greater than or equal to 0"),
     (FilmSettings, "start", "warm", "'equilibrium', 'uniform' or 'random'"),
     (FilmSettings, "start_level", float("nan"), "finite"),
+    (FilmSettings, "start_level", -10.5, "greater than or equal to -10"),
     (CampaignSettings, "seed", -1, "greater than or equal to 0"),
     (CampaignSettings, "system", {"system": "sponge"}, "'film', 'swift_hohenberg', 'bead'"),
     (ModelSettings, "arm", "leg", "paper"),
     (ModelSettings, "latent", 0, "greater than or equal to 1"),
     (ModelSettings, "learning_rate", 0.0, "greater than 0"),
+    (ModelSettings, "encoder", "convolutional", "'dense' or 'pod'"),
 ]
 
 
@@ -58,8 +75,13 @@ def test_one_line_names_the_setting_its_value_and_what_is_allowed(settings, name
 
 @pytest.mark.parametrize("name", ["anisotropy", "sweep_rate"])
 def test_the_wrong_one_of_many_values_is_named(name):
-    with pytest.raises(InvalidSetting, match=rf"^{name} = -2\.5: .*greater than (or equal to )?0$"):
+    with pytest.raises(InvalidSetting, match=rf"^{name} = -2\.5: .*greater than or equal to 0(\.000001)?$"):
         CampaignSettings.parse({name: (1.0, -2.5)})
+
+
+@pytest.mark.parametrize("name", ["anisotropy", "sample", "sweep_rate"])
+def test_one_value_may_stand_for_several(name):
+    assert CampaignSettings.parse({name: 2}) == CampaignSettings.parse({name: (2,)})
 
 
 def test_a_wrong_setting_inside_the_system_is_named():
@@ -140,17 +162,18 @@ def test_a_changed_copy_is_checked_and_leaves_the_original():
 def test_profiles_go_by_their_names(name):
     chosen = profile(name)
     assert chosen.name == name
-    grids = {*chosen.films.anisotropy, *chosen.rates.anisotropy}
-    assert set(chosen.models["paper"].held.anisotropy) < grids
-    assert not set(chosen.samples.sample) & set(chosen.films.sample)
-    rates = (chosen.films, chosen.rates, chosen.held_rates)
+    films, samples, *others = (chosen.datasets[each] for each in chosen.sweeps)
+    grids = {alpha for campaign in (films, *others) for alpha in campaign.anisotropy}
+    assert set(chosen.models["paper"].settings.held.anisotropy) < grids
+    assert not set(samples.sample) & set(films.sample)
+    rates = (films, *others)
     assert len({rate for campaign in rates for rate in campaign.sweep_rate}) == sum(
         len(campaign.sweep_rate) for campaign in rates
     )
 
 
 def test_the_book_sweeps_as_the_paper_does():
-    films = profile("book").films
+    films = profile("book").datasets["films"]
     assert (films.field_init, films.sweep_rate, films.end(0.01)) == (1.5, (0.01,), 300)
     assert (films.anisotropy[0], films.anisotropy[-1]) == (1, 4)
     assert films.system.stiffness == 2
@@ -160,3 +183,57 @@ def test_the_book_sweeps_as_the_paper_does():
 def test_an_unknown_profile_is_refused():
     with pytest.raises(InvalidSetting, match=r"^profile = 'tiny': must be one of mini, book, paper$"):
         profile("tiny")
+
+
+STEP = Step("count", 1)
+
+
+class Fewer(Settings):
+    """Settings as they were before another one was added, and its tag."""
+
+    kind: Literal["plain"] = "plain"
+    width: float = 1.0
+
+
+class More(Fewer):
+    height: float = 2.0
+
+
+class Other(Settings):
+    kind: Literal["other"] = "other"
+    width: float = 1.0
+
+
+class Whole(Settings):
+    part: Fewer | More | Other = Fewer()
+    parts: tuple[Fewer | More, ...] = ()
+
+
+def test_a_key_is_made_of_what_differs_from_the_defaults():
+    assert content_key(STEP, Fewer(width=1)) == content_key(STEP, Fewer())
+    assert content_key(STEP, Fewer(width=3)) != content_key(STEP, Fewer())
+    campaign = CampaignSettings()
+    assert content_key(STEP, campaign) == content_key(
+        STEP, campaign.replace(frames=101, system=FilmSettings())
+    )
+    assert content_key(STEP, campaign) != content_key(STEP, campaign.replace(frames=102))
+
+
+@pytest.mark.parametrize("width", [1.0, 3.0])
+def test_a_new_setting_leaves_the_keys_of_old_results(width):
+    old, new = Fewer(width=width), More(width=width)
+    assert content_key(STEP, new) == content_key(STEP, old)
+    assert content_key(STEP, Whole(part=new, parts=(new,))) == content_key(
+        STEP, Whole(part=old, parts=(old,))
+    )
+    assert content_key(STEP, new.replace(height=5)) != content_key(STEP, old)
+
+
+def test_tags_always_count():
+    assert Fewer().differing() == {"kind": "plain"}
+    assert content_key(STEP, Other()) != content_key(STEP, Fewer())
+    assert content_key(STEP, Whole(part=Other())) != content_key(STEP, Whole(part=Fewer()))
+    systems = [kind.settings_type() for kind in SYSTEMS.values()]
+    keys = {content_key(STEP, system) for system in systems}
+    keys |= {content_key(STEP, CampaignSettings(system=system)) for system in systems}
+    assert len(keys) == 2 * len(SYSTEMS)

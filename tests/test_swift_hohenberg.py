@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
-from nrp.settings import CampaignSettings, SwiftHohenbergSettings
-from nrp.simulation import SBDF4, Run, open_dataset, simulate, simulate_run
+from nrp.simulation import SBDF4, CampaignSettings, Run, open_dataset, simulate, simulate_run
 from nrp.store import Store
-from nrp.systems import SwiftHohenberg
-from nrp.systems.swift_hohenberg import hexagon_amplitude, stripe_energy, stripes_end
+from nrp.systems.swift_hohenberg import (
+    SwiftHohenberg,
+    SwiftHohenbergSettings,
+    hexagon_amplitude,
+    stripe_energy,
+    stripes_end,
+)
 
 BOX = 4 * np.pi
 

@@ -35,6 +35,13 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Log:
+    """The log of the training of a model of the profile: one row per epoch."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Observed:
     """What a member says of datasets of the profile: one `Observation` for each."""
 
@@ -63,7 +70,7 @@ class Control:
     number: int
 
 
-Reference = Dataset | Model | Observed | Outcome | Published | Control
+Reference = Dataset | Model | Log | Observed | Outcome | Published | Control
 Needs = Mapping[str, Reference | tuple[Reference, ...]]
 
 

@@ -23,6 +23,7 @@ from nrp.pipeline.control_campaigns import (
 from nrp.reduction.settings import ModelSettings, Runs
 from nrp.simulation.settings import CampaignSettings
 from nrp.systems.bead import BeadSettings
+from nrp.systems.cahn_hilliard import CahnHilliardSettings
 from nrp.systems.film import FilmSettings
 
 PROFILES = ("mini", "book", "paper")
@@ -57,7 +58,7 @@ class Profile(Settings):
     ``steps`` the field jumps, in ``holds`` its sweep, at a rate of its own, stops half-way; ``fine`` films
     show every grid point; ``quenches`` begin with noise and have no field; ``beyond`` and ``beyond_rates``
     lie outside the trained anisotropies and sweep rates; ``loops`` go to the opposite field and back; then
-    the ``beads``, and the films of `variants`."""
+    the ``beads``, a ``mixture`` that parts, and the films of `variants`."""
     variants: tuple[str, ...]
     """The datasets in other boxes, on other grids, and with other readings of the disorder."""
     sweeps: tuple[str, ...] = _SWEEPS
@@ -144,6 +145,7 @@ class _Size:
     bead_frames: int = 31
     bead_step: float = 0.05
     bead_trained: int = 40
+    mixture: CahnHilliardSettings = field(default_factory=CahnHilliardSettings)
     held: tuple[float, ...] = (1.2, 1.7, 1.75, 2.2, 2.7, 3.2, 3.25, 3.7)
     paper: dict[str, Any] = field(default_factory=dict)
     identified: dict[str, Any] = field(default_factory=lambda: {"validation": {"sweep_rate": 0.007}})
@@ -182,6 +184,7 @@ _MINI = _Size(
     bead_frames=16,
     bead_step=0.1,
     bead_trained=14,
+    mixture=CahnHilliardSettings(box=16, coarsen=1),
     held=(1.5, 3.5),
     paper={"epochs": 60, **_SMALL},
     identified={"modes": 64, "epochs": 60, **_SMALL},
@@ -233,6 +236,9 @@ def _template(size: _Size) -> Profile:
             duration=6.0,
             frames=size.bead_frames,
             time_step=size.bead_step,
+        ),
+        "mixture": films.replace(
+            system=size.mixture, anisotropy=1.0, sweep_rate=0.0, field_init=0.0, duration=100.0
         ),
     }
     held = Runs(anisotropy=size.held)

@@ -1,8 +1,8 @@
 r"""Time steppers: two of fourth order for fields in the plane, and a classical one for all else.
 
 All have ``step(state, field, time, dt)``, where `field` is h(t), smooth through the step, and
-`negative`, the number of points at which the margin of the last state is negative.  A field is defined once, in
-`nrp.systems.plane`, which its two schemes share.  SBDF4 takes its first steps by ETDRK4.
+`negative`, the number of points at which the margin of the last state is negative.  A field is defined
+once, in `nrp.systems.plane`, which its two schemes share.  SBDF4 takes its first steps by ETDRK4.
 """
 
 from __future__ import annotations
@@ -149,6 +149,7 @@ class ETDRK4:
 
     def __init__(self, film: Plane) -> None:
         self.film, self.negative = film, 0
+        self._mobility = film.mobility(film.settings)
 
     def step(
         self, state: Float[ndarray, "y x"], field: Callable[[float], float], time: float, dt: float
@@ -169,8 +170,7 @@ class ETDRK4:
     def _rest(self, phi: ndarray, external_field: float) -> ndarray:
         rest = np.empty_like(phi)
         react(phi, self.film.local, self.film.quadratic, 0.0, external_field, rest)
-        mobility = self.film.mobility(self.film.settings)
-        return rfft2(rest) if mobility is None else mobility * rfft2(rest)
+        return rfft2(rest) if self._mobility is None else self._mobility * rfft2(rest)
 
 
 @lru_cache(maxsize=2)

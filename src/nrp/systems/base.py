@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -17,8 +17,6 @@ class SystemSettings(Settings):
     """Base of the settings of all systems; each has a tag ``system``, the name of the system."""
 
     system: str
-    default_step: ClassVar[float | None] = 0.05
-    """Largest time step if none is given; None where it comes from a calibration."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -34,6 +32,10 @@ class SystemSettings(Settings):
     def frames_are(self) -> str:
         """What a frame shows, in words."""
         return "values on the simulated grid"
+
+    def largest_step(self, anisotropy: float) -> float | None:
+        """Return the largest time step if none is given; None where it comes from a calibration."""
+        return 0.05
 
     @property
     def memory(self) -> int:
@@ -52,7 +54,7 @@ class System(ABC):
     """Name of the variable that holds the images."""
     spectral: ClassVar[bool] = False
     """Whether the state is a field in a periodic box, whose linear part is diagonal in Fourier space."""
-    settings: SystemSettings
+    settings: Any  # of the class `settings_type`
     anisotropy: float
     disordered: ClassVar[bool] = False
     """Whether the medium has a disorder λ(r)."""

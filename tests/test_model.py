@@ -1,0 +1,156 @@
+"""Models: parts that compose, derivatives, settings that fit together, and what is stored."""
+
+import pytest
+import torch
+
+from nrp.base import InvalidSetting
+from nrp.reduction import ModelSettings, ReducedModel, Runs, load_frames, load_model
+from nrp.reduction.splits import coverage
+
+PIXELS, LATENT = 36, 3
+
+SMALL = ModelSettings(latent=LATENT, width=16, epochs=8, batch=20, held=Runs(anisotropy=(2.0,)))
+
+COMBINATIONS = [
+    {"encoder": "dense"},
+    {"encoder": "dense", "modes": 12},
+    {"encoder": "pod"},
+    {"potential": "energy", "modes": 12},
+]
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.randn(20, 64) @ torch.randn(64, 64) / 8
+
+
+def built(parts: dict, images: torch.Tensor, **options) -> ReducedModel:
+    settings = ModelSettings(latent=LATENT, **{"width": 16} | parts)
+    model = ReducedModel(settings, (8, 8), {}, **options)
+    model.fit(images)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    return model.double()
+
+
+@pytest.mark.parametrize("parts", COMBINATIONS, ids=lambda parts: "-".join(map(str, parts.values())))
+def test_parts_compose_and_rates_are_derivatives(images, parts):
+    model, x = built(parts, images), images[:5].double()
+    rate, step = torch.randn(5, 64, dtype=torch.float64), 1e-6
+    controls = torch.rand(5, 2, dtype=torch.float64)
+    z = model.encode(x)
+    assert z.shape == (5, LATENT)
+    assert model.decode(z).shape == (5, 64)
+    slope = (model.encode(x + step * rate) - model.encode(x - step * rate)) / (2 * step)
+    torch.testing.assert_close(model.latent_rate(x, rate), slope, atol=1e-6, rtol=1e-5)
+    motion = torch.randn(5, LATENT, dtype=torch.float64)
+    moved = (model.decode(z + step * motion) - model.decode(z - step * motion)) / (2 * step)
+    torch.testing.assert_close(model.image_rate(z, motion), moved, atol=1e-6, rtol=1e-5)
+    assert torch.equal(model.velocity(z, controls), -model.slope(z, controls))
+
+
+def test_curvature_is_the_derivative_of_the_slope(images):
+    model = built({"potential": "energy"}, images)
+    z, controls = torch.randn(4, LATENT).double(), torch.rand(4, 2).double()
+    found = model.curvature(z, controls)
+    shift = torch.zeros(LATENT, dtype=torch.float64)
+    shift[1] = 1e-5
+    column = (model.slope(z + shift, controls) - model.slope(z - shift, controls)) / 2e-5
+    torch.testing.assert_close(found[:, :, 1], column, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(found, found.mT)
+
+
+def test_metric_is_one_where_the_decoder_keeps_lengths(images):
+    model = built({"encoder": "pod"}, images)
+    z = model.encode(images[:3].double())
+    torch.testing.assert_close(model.metric(z), torch.eye(LATENT, dtype=torch.float64).expand(3, -1, -1))
+    # A step of z is then the rms change of the image.
+    step = torch.tensor([0.3, 0.0, 0.4], dtype=torch.float64)
+    change = model.decode(z + step) - model.decode(z)
+    assert change.square().mean(-1).sqrt().tolist() == pytest.approx([0.5] * 3)
+
+
+def test_energy_potential_is_linear_in_the_field_and_grows(images):
+    model = built({"potential": "energy"}, images, controls=3)
+    z, alpha, further = torch.randn(6, LATENT).double(), torch.full((6, 1), 2.0), torch.rand(6, 1)
+    values = [
+        model.potential(z, torch.cat([alpha, torch.full((6, 1), h), further], 1).double())
+        for h in (0.0, 1.0, 3.0)
+    ]
+    torch.testing.assert_close(values[2] - values[0], 3 * (values[1] - values[0]))
+    torch.testing.assert_close(values[0] - values[1], model.potential_network.magnetization(z))
+    other = model.potential(z, torch.cat([alpha, torch.zeros(6, 1), further + 1], 1).double())
+    assert not torch.allclose(other, values[0])
+    far = model.potential(1e4 * z, torch.cat([alpha, torch.ones(6, 1), further], 1).double())
+    assert (far > 1e4).all()
+
+
+@pytest.fixture
+def model() -> ReducedModel:
+    return ReducedModel(SMALL, (6, 6), {})
+
+
+def test_force_is_minus_the_gradient_of_the_potential(model):
+    model = model.double()
+    z, controls = torch.randn(5, LATENT, dtype=torch.float64), torch.rand(5, 2, dtype=torch.float64)
+    step = 1e-5
+    for axis in range(LATENT):
+        shift = torch.zeros(LATENT, dtype=torch.float64)
+        shift[axis] = step
+        slope = (model.potential(z + shift, controls) - model.potential(z - shift, controls)) / (2 * step)
+        torch.testing.assert_close(model.velocity(z, controls)[:, axis], -slope, atol=1e-8, rtol=1e-6)
+
+
+def test_latent_rate_is_the_derivative_along_the_image_rate(model):
+    model = model.double()
+    images, rates = torch.randn(2, 4, PIXELS, dtype=torch.float64)
+    step = 1e-6
+    slope = (model.encode(images + step * rates) - model.encode(images - step * rates)) / (2 * step)
+    torch.testing.assert_close(model.latent_rate(images, rates), slope, atol=1e-7, rtol=1e-6)
+
+
+def test_step_moves_down_the_potential(model):
+    z, controls = torch.randn(20, LATENT), torch.rand(20, 2)
+    moved = model.step(z, controls, torch.full((20,), 1e-3))
+    assert (model.potential(moved, controls) < model.potential(z, controls)).all()
+
+
+def test_stored_model_is_the_model(blob, tmp_path):
+    model = ReducedModel(SMALL, (6, 6), coverage([blob], SMALL))
+    model.save(tmp_path)
+    loaded = load_model(tmp_path)
+    images = load_frames(blob).images
+    assert torch.equal(loaded.encode(images), model.encode(images))
+    assert loaded.settings == SMALL
+    assert loaded.trained_on == {"anisotropy": [1.0, 3.0], "sample": [0], "sweep_rate": [0.2]}
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"pixels": 3}'])
+def test_what_is_no_model_is_refused_in_one_line(tmp_path, content):
+    if content:
+        (tmp_path / "settings.json").write_text(content)
+    with pytest.raises(InvalidSetting, match="model = ") as error:
+        load_model(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("parts", "line"),
+    [
+        ({"encoder": "pod", "modes": 40}, "modes = 40: must be 0 or latent = 32 with the encoder pod"),
+        ({"modes": 8}, "latent = 32: must be at most modes = 8"),
+        ({"loss": "identified"}, "potential = 'free': must be 'energy' or 'none' with the loss identified"),
+        ({"arm": "best"}, "arm = 'best': input should be 'paper' or 'identified'"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(parts, line):
+    with pytest.raises(InvalidSetting, match=line):
+        ModelSettings.parse(parts)
+
+
+def test_an_arm_is_a_choice_of_parts_that_can_be_changed():
+    arm = ModelSettings(arm="identified")
+    assert (arm.loss, arm.potential, arm.optimizer) == ("identified", "energy", "muon")
+    assert ModelSettings(arm="identified", optimizer="adam").optimizer == "adam"

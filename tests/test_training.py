@@ -1,0 +1,143 @@
+"""Training: seeds, threads, interruption, divergence, members."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from nrp.base import InvalidSetting
+from nrp.reduction import ModelSettings, Runs, load_model, train, train_many
+from nrp.reduction.losses import LOSSES
+from nrp.reduction.training import LOG, Diverged
+from nrp.simulation import open_dataset
+from nrp.store import Store
+
+SMALL = ModelSettings(latent=3, width=16, epochs=8, batch=20, held=Runs(anisotropy=(2.0,)))
+
+IDENTIFIED = ModelSettings.parse(
+    SMALL.model_dump(include={"latent", "epochs", "batch", "held"})
+    | {"arm": "identified", "modes": 12, "width": 64}
+)
+
+
+def test_weights_follow_from_the_seed_alone(blob, tmp_path):
+    torch.manual_seed(1)
+    first = load_model(train([blob], SMALL, Store(tmp_path / "a"))).state_dict()
+    torch.manual_seed(2)
+    second = load_model(train([blob], SMALL, Store(tmp_path / "b"))).state_dict()
+    other = load_model(train([blob], SMALL.replace(member=1), Store(tmp_path / "a"))).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(
+        first["autoencoder.encoder.first.weight"], other["autoencoder.encoder.first.weight"]
+    )
+
+
+def test_training_lowers_both_terms_of_the_loss(blob, tmp_path):
+    folder = train([blob], SMALL.replace(epochs=200), Store(tmp_path))
+    log = pd.read_csv(folder / LOG)
+    assert len(log) == 200
+    assert log.reconstruction.iloc[-1] < 0.2 * log.reconstruction.iloc[0]
+    assert log.dynamics.iloc[-1] < 0.9 * log.dynamics.max()
+
+
+@pytest.mark.parametrize("settings", [SMALL, IDENTIFIED], ids=["paper", "identified"])
+def test_killed_training_goes_on_to_the_same_weights(blob, tmp_path, settings):
+    settings = settings.replace(epochs=1000, width=64)
+    data = tmp_path / "data.zarr"
+    blob.to_zarr(data, consolidated=False)
+    script = (
+        "import sys; from nrp.reduction import ModelSettings, train\n"
+        "from nrp.simulation import open_dataset\n"
+        "train([open_dataset(sys.argv[1])], ModelSettings.model_validate_json(sys.argv[2]),"
+        " Store(sys.argv[3]))\n"
+    )
+    killed = tmp_path / "killed"
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(data), settings.model_dump_json(), str(killed)],
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    end = time.monotonic() + 60
+    while not list(killed.glob("partial/*/checkpoint.safetensors")):
+        assert child.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert not list(killed.glob("store/train/*")), "training ended before it was killed"
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        resumed = load_model(train([open_dataset(data)], settings, Store(killed))).state_dict()
+        unbroken = load_model(train([open_dataset(data)], settings, Store(tmp_path / "whole"))).state_dict()
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
+
+
+def test_diverging_loss_says_so_and_publishes_nothing(blob, tmp_path):
+    broken = blob.copy(deep=True)
+    broken.magnetization[0, 3] = 1e30  # its square is not finite
+    with pytest.raises(Diverged, match=r"learning_rate = 0\.001: the loss is (inf|nan) in epoch 0") as e:
+        train([broken], SMALL, Store(tmp_path))
+    assert "\n" not in str(e.value)
+    assert not list(tmp_path.glob("store/train/*"))
+
+
+def test_images_of_two_sizes_are_refused(blob, tmp_path):
+    small = blob.isel(x=slice(0, 4)).assign_attrs(key="small")
+    with pytest.raises(InvalidSetting, match=r"have images of \[\(6, 4\), \(6, 6\)\] pixels"):
+        train([blob.assign_attrs(key="whole"), small], SMALL, Store(tmp_path))
+
+
+def test_nothing_left_to_train_on_is_refused(blob, tmp_path):
+    with pytest.raises(InvalidSetting, match="must leave a run to train on"):
+        train([blob], SMALL.replace(held={"anisotropy": (1.0, 2.0, 3.0)}), Store(tmp_path))
+
+
+def test_no_pickle_is_written(blob, tmp_path):
+    folder = train([blob], SMALL, Store(tmp_path))
+    kinds = {path.suffix for path in Path(folder).iterdir()}
+    assert kinds == {".safetensors", ".json", ".csv"}
+
+
+def test_a_loss_that_rises_a_thousandfold_stops_and_keeps_the_checkpoint(blob, tmp_path, monkeypatch):
+    plain, calls = LOSSES["paper"], []
+
+    def rising(*arguments):
+        calls.append(1)
+        factor = 1e6 if len(calls) > 23 else 1.0
+        return {name: (factor * weight, term) for name, (weight, term) in plain(*arguments).items()}
+
+    monkeypatch.setitem(LOSSES, "paper", rising)
+    with pytest.raises(Diverged, match=r"the loss is \d.* in epoch 23; a smaller rate is needed"):
+        train([blob], SMALL.replace(epochs=40), Store(tmp_path))
+    assert not list(tmp_path.glob("store/train/*"))
+    kept = pd.read_csv(next(tmp_path.glob("partial/*/training.csv")))
+    assert len(kept) == 20
+    # The checkpoint is good: with a loss that behaves, training goes on from it to the end.
+    monkeypatch.setitem(LOSSES, "paper", plain)
+    assert len(pd.read_csv(train([blob], SMALL.replace(epochs=40), Store(tmp_path)) / LOG)) == 40
+
+
+def test_members_differ_in_their_seed_alone(blob, tmp_path):
+    path, store = tmp_path / "data.zarr", Store(tmp_path / "runs")
+    blob.to_zarr(path, consolidated=False)
+    folders = train_many([([path], SMALL.replace(member=i)) for i in range(2)], store, workers=2)
+    models = [load_model(folder) for folder in folders]
+    assert [model.settings.member for model in models] == [0, 1]
+    alone = load_model(train_many([([path], SMALL.replace(member=1))], Store(tmp_path / "alone"))[0])
+    for name, weight in models[1].state_dict().items():
+        torch.testing.assert_close(weight, alone.state_dict()[name], atol=1e-4, rtol=1e-3)
+
+
+def test_the_identified_arm_needs_the_energy(blob, tmp_path):
+    with pytest.raises(InvalidSetting, match="the variable 'energy' is missing"):
+        train([blob.drop_vars("energy")], IDENTIFIED, Store(tmp_path))
