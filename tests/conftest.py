@@ -13,14 +13,43 @@ jaxtyping.install_import_hook([f"nrp.{part}" for part in CHECKED], "typechecker.
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import xarray as xr  # noqa: E402
+from known import filmed  # noqa: E402
 
+from nrp.simulation import CampaignSettings  # noqa: E402
 from nrp.store import Store  # noqa: E402
+from nrp.systems.bead import BeadSettings  # noqa: E402
+from nrp.systems.film import FilmSettings  # noqa: E402
 
 
 @pytest.fixture
 def store(tmp_path):
     """An empty store."""
     return Store(tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def beads():
+    """Films of six beads that slide into the wells of a landscape at a field of 0."""
+    campaign = CampaignSettings(
+        system=BeadSettings(pixels=24, view=3.5),
+        anisotropy=(1.0,),
+        sample=tuple(range(6)),
+        field_init=0.0,
+        duration=3.0,
+        frames=61,
+        time_step=0.05,
+    )
+    return filmed(campaign)
+
+
+@pytest.fixture(scope="session")
+def films():
+    """Small magnetic films, every grid point of which is seen."""
+    film = FilmSettings(box=16, dx=1.0, coarsen=1)
+    alphas = (1.0, 1.5, 2.0, 2.5, 3.0)
+    return filmed(
+        CampaignSettings(system=film, anisotropy=alphas, sweep_rate=(0.05,), frames=41, tolerance=1e-4)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -228,6 +228,17 @@ def test_an_active_client_of_dask_is_used(cluster):
     assert map_tasks(os.getpid, [()], title="here") == [os.getpid()]
 
 
+def test_a_process_that_is_started_inside_works_there_as_well(cluster):
+    code = "import os, nrp.parallel as p; print(os.getpid(), *p.map_tasks(os.getpid, [()], title='here'))"
+    places = []
+    for address in (cluster, None):
+        with use_scheduler(address):
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        here, there = done.stdout.split()
+        places.append(here == there)
+    assert places == [False, True]
+
+
 def test_a_map_in_a_task_runs_where_the_task_does(place):
     def task():
         return os.getpid(), *map_tasks(os.getpid, [()] * 3, workers=2, title="inner")

@@ -2,13 +2,18 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
+from filelock import FileLock
 
+from nrp import store as store_module
 from nrp.base import InvalidSetting
-from nrp.store import Step, Store, content_key, copy_out, default_root
+from nrp.store import Step, Store, content_key, default_root
 from nrp.systems.film import FilmSettings
 
 STEP = Step("count", 1)
@@ -80,8 +85,8 @@ def test_a_result_carries_its_provenance(store):
 
 COMPETITOR = """
 import sys, time
-from nrp.systems.film import FilmSettings
 from nrp.store import Step, Store
+from nrp.systems.film import FilmSettings
 
 def compute(folder):
     with open(sys.argv[2], "a") as log:
@@ -169,48 +174,6 @@ def test_prune_leaves_work_alone_that_is_being_done(store):
     assert len(list(store.entries())) == 1
 
 
-@pytest.mark.parametrize("name", ["zarr.json", "provenance.json"])
-def test_copy_out_replaces_an_earlier_output(tmp_path, name):
-    source, target = tmp_path / "source", tmp_path / "new" / "out"
-    source.mkdir()
-    (source / name).write_text("{}")
-    copy_out(source, target)
-    (target / "stale").touch()
-    (source / "fresh").touch()
-    copy_out(source, target)
-    assert sorted(p.name for p in target.iterdir()) == sorted(["fresh", name])
-    assert [p.name for p in target.parent.iterdir()] == ["out"]
-
-
-def foreign_folder(path):
-    path.mkdir()
-    (path / "thesis.tex").write_text("years of work")
-
-
-def foreign_file(path):
-    path.write_text("years of work")
-
-
-def link_to_an_output(path):
-    elsewhere = path.with_name("elsewhere")
-    elsewhere.mkdir()
-    (elsewhere / "zarr.json").write_text("years of work")
-    path.symlink_to(elsewhere)
-
-
-@pytest.mark.parametrize("make", [foreign_folder, foreign_file, link_to_an_output])
-def test_copy_out_refuses_what_is_not_ours_and_keeps_it(tmp_path, make):
-    source, target = tmp_path / "source", tmp_path / "out"
-    source.mkdir()
-    (source / "zarr.json").write_text("{}")
-    make(target)
-    before = {p: p.is_file() and p.read_text() for p in tmp_path.rglob("*")}
-    with pytest.raises(InvalidSetting, match=r"^out = '.*out': must not exist") as caught:
-        copy_out(source, target)
-    assert "\n" not in str(caught.value)
-    assert {p: p.is_file() and p.read_text() for p in tmp_path.rglob("*")} == before
-
-
 def test_the_results_lie_at_the_top_of_the_book(tmp_path, monkeypatch):
     monkeypatch.delenv("NRP_RUNS", raising=False)
     (tmp_path / "book" / "chapters").mkdir(parents=True)
@@ -220,10 +183,144 @@ def test_the_results_lie_at_the_top_of_the_book(tmp_path, monkeypatch):
     assert default_root() == tmp_path / "book" / "runs"
     monkeypatch.setenv("NRP_RUNS", str(tmp_path / "elsewhere"))
     assert default_root() == tmp_path / "elsewhere"
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NRP_RUNS", "~/runs")
+    assert default_root() == tmp_path / "home" / "runs"
+    monkeypatch.setenv("NRP_RUNS", "~nobody-of-that-name/runs")
+    with pytest.raises(InvalidSetting, match=r"^NRP_RUNS = '~nobody"):
+        default_root()
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidSetting, match=r"^runs = '.*file': must be a folder") as caught:
-        Store(tmp_path / "file")
+    for root in (tmp_path / "file", tmp_path / "file" / "runs"):
+        with pytest.raises(InvalidSetting, match=r"^runs = '.*file.*': must be a folder") as caught:
+            Store(root).get(STEP, SETTINGS, write)
+        assert "\n" not in str(caught.value)
+
+
+def test_who_only_looks_writes_nothing(tmp_path):
+    store = Store(tmp_path / "runs")
+    assert (list(store.entries()), store.verify(thorough=False), store.verify(), store.prune(set())) == (
+        [],
+        [],
+        [],
+        [],
+    )
+    assert store.find(STEP, content_key(STEP, SETTINGS)) is None
+    assert not (tmp_path / "runs").exists()
+
+
+def cut(folder):
+    (folder / "sub" / "value.txt").write_text("4")
+
+
+def lose(folder):
+    shutil.rmtree(folder / "sub")
+
+
+def of_another(folder):
+    record = json.loads((folder / "provenance.json").read_text())
+    (folder / "provenance.json").write_text(json.dumps(record | {"key": 16 * "0"}))
+
+
+DAMAGE = {
+    "no provenance": lambda folder: (folder / "provenance.json").unlink(),
+    "provenance is a folder": lambda folder: (
+        (folder / "provenance.json").unlink(),
+        (folder / "provenance.json").mkdir(),
+    ),
+    **{
+        repr(text): lambda folder, text=text: (folder / "provenance.json").write_bytes(text)
+        for text in (b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"key": 1', b"[" * 100_000)
+    },
+    "provenance of another": of_another,
+    "data are gone": lose,
+    "data are cut": cut,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_result_is_named_and_made_anew_or_removed_and_the_others_stay(store, damage, capsys):
+    other = store.get(Step("count", 2), SETTINGS, write)
+    folder = store.get(STEP, SETTINGS, write)
+    damage(folder)
+    [line] = store.verify()
+    assert store.verify(thorough=False) == [line]
+    assert line.startswith(f"count/{folder.name}: ")
+    assert other in [path for path, _ in store.entries()]
+    assert store.find(STEP, folder.name) is None
+
+    assert store.get(STEP, SETTINGS, write) == folder
+    told = capsys.readouterr().err
+    assert told.startswith(f"count/{folder.name}: ")
+    assert told.count("\n") == 1
+    assert store.verify() == []
+    assert (folder / "sub" / "value.txt").read_text() == "42"
+
+    damage(folder)
+    assert store.prune({folder.name, other.name}) == [f"count/{folder.name}"]
+    assert [path for path, _ in store.entries()] == [other]
+
+
+def test_a_file_of_a_file_manager_does_no_harm(store):
+    folder = store.get(STEP, SETTINGS, write)
+    for place in (folder, folder.parent, folder / "sub"):
+        (place / ".DS_Store").write_text("icons")
+    assert store.verify() == []
+    assert store.prune({folder.name}) == []
+
+
+def test_prune_removes_a_link_but_not_what_it_leads_to(store, tmp_path):
+    folder, elsewhere = store.get(STEP, SETTINGS, write), tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    (folder.parent / "broken").symlink_to(tmp_path / "nowhere")
+    (folder.parent / "empty").mkdir()
+    assert store.get(STEP, SETTINGS, write) == folder
+    assert store.prune({folder.name}) == ["count/broken", "count/empty"]
+    assert store.prune(set()) == [f"count/{folder.name}"]
+    assert (elsewhere / "sub" / "value.txt").exists()
+
+
+def test_work_in_progress_that_is_no_folder_is_replaced(store):
+    store.get(STEP, SETTINGS, write)
+    partial = store.root / "partial" / f"count-{content_key(Step('count', 2), SETTINGS)}"
+    partial.write_text("no folder")
+    assert (store.get(Step("count", 2), SETTINGS, write) / "sub").is_dir()
+
+
+def test_a_folder_that_is_taken_away_meanwhile_is_told_in_one_line(store):
+    def compute(_):
+        shutil.rmtree(store.root)
+        raise KeyError("magnetization")
+
+    with pytest.raises(FileNotFoundError, match="was taken away") as caught:
+        store.get(STEP, SETTINGS, compute)
     assert "\n" not in str(caught.value)
+    assert store.get(STEP, SETTINGS, write).is_dir()
+
+
+def test_nothing_is_left_of_what_is_refused_at_once(store):
+    def refuse(_):
+        raise InvalidSetting("value = 42: must be another")
+
+    with pytest.raises(InvalidSetting):
+        store.get(STEP, SETTINGS, refuse)
+    assert not [path for path in (store.root / "partial").iterdir() if path.is_dir()]
+
+
+def test_who_waits_for_another_process_says_so(store, capsys, monkeypatch):
+    monkeypatch.setattr(store_module, "_SECONDS_UNTIL_TOLD", 0.05)
+    name = f"count-{content_key(STEP, SETTINGS)}"
+    (store.root / "partial").mkdir(parents=True)
+    waiting = threading.Thread(target=store.get, args=(STEP, SETTINGS, write))
+    told = ""
+    with FileLock(store.root / "partial" / f"{name}.lock"):
+        waiting.start()
+        while not told and waiting.is_alive():
+            time.sleep(0.01)
+            told = capsys.readouterr().err
+    waiting.join()
+    assert told == f"{name}: another process makes it; waiting for it\n"
+    assert store.find(STEP, content_key(STEP, SETTINGS))

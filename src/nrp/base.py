@@ -29,6 +29,11 @@ class InvalidSetting(ValueError):
     """A setting that is not allowed; the message is one line."""
 
 
+def reason(error: Exception) -> str:
+    """Return what an error from elsewhere says, in one line."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 class Settings(pydantic.BaseModel):
     """Base of all settings: immutable, strict about names, finite numbers only."""
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import partial
 from threading import Lock
@@ -22,6 +22,8 @@ from nrp.base import InvalidSetting
 from nrp.progress import progress, quiet
 
 _SECONDS_TO_CONNECT = 10.0
+_SCHEDULER = "NRP_SCHEDULER"
+"""Variable of the environment by which processes started inside `use_scheduler` find the scheduler."""
 _one_at_a_time = Lock()
 _inside_a_task = ContextVar("inside_a_task", default=False)
 
@@ -73,7 +75,7 @@ def map_tasks(
 
 @contextmanager
 def use_scheduler(address: str | None) -> Iterator[None]:
-    """Let `map_tasks` run its tasks through Dask.
+    """Let `map_tasks` run its tasks through Dask, here and in processes that are started here.
 
     Parameters
     ----------
@@ -117,7 +119,9 @@ def use_scheduler(address: str | None) -> Iterator[None]:
             place = stack.enter_context(cluster)
         elif not _has_workers(address):
             raise InvalidSetting(f"{wanted} of a scheduler with workers, and none answers there")
-        stack.enter_context(Client(place, timeout=_SECONDS_TO_CONNECT))
+        client = stack.enter_context(Client(place, timeout=_SECONDS_TO_CONNECT))
+        os.environ[_SCHEDULER] = client.scheduler.address
+        stack.callback(os.environ.pop, _SCHEDULER, None)
         yield
 
 
@@ -145,13 +149,16 @@ def _has_workers(address: str) -> bool:
 
 
 def _active_client() -> Any:
-    distributed = sys.modules.get("distributed")
-    if distributed is None or _inside_a_task.get():
+    if _inside_a_task.get():
         return None
-    try:
-        return distributed.Client.current()
-    except ValueError:
-        return None
+    if distributed := sys.modules.get("distributed"):
+        with suppress(ValueError):
+            return distributed.Client.current()
+    if address := os.environ.get(_SCHEDULER):  # in the kernel of a chapter
+        from distributed import Client
+
+        return Client(address, timeout=_SECONDS_TO_CONNECT)
+    return None
 
 
 def _on_cluster(client: Any, function: Callable, tasks: list[tuple], threads: int) -> Iterator[tuple]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
 from tqdm import tqdm
 
@@ -42,3 +44,15 @@ def _lines(items: Iterable, total: int, title: str) -> Iterator:
         if done == total or now - told > _SECONDS_BETWEEN_LINES:
             told = now
             print(f"{title}: {done}/{total} in {now - start:.0f} s", file=sys.stderr, flush=True)
+
+
+def tell(line: str) -> None:
+    """Print a line on standard error; processes that work for another one stay silent."""
+    if multiprocessing.parent_process() is None:
+        print(line, file=sys.stderr, flush=True)
+
+
+@cache
+def tell_once(line: str) -> None:
+    """Print a line as `tell` does, but only the first time."""
+    tell(line)

@@ -12,18 +12,23 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from nrp import __version__
 from nrp.base import InvalidSetting, Settings
+from nrp.progress import tell
 
 PROVENANCE = "provenance.json"
+_NOT_CONTENT = (PROVENANCE, ".DS_Store")  # the second is left by a file manager that looks into a folder
+_SECONDS_UNTIL_TOLD = 2.0
+"""How long a process waits for another one before it says so."""
 
 
 @dataclass(frozen=True)
@@ -37,77 +42,98 @@ class Step:
 def content_key(step: Step, settings: Settings, inputs: tuple[str, ...] = ()) -> str:
     """Return the key of a result: 16 hexadecimal digits of a SHA-256.
 
-    Of the settings only what differs from the defaults counts, so that a new setting leaves old results valid.
-    Whoever changes a default must raise the version of the step.
+    Of the settings only what differs from the defaults counts, so that a new setting leaves old results
+    valid.  Whoever changes a default must raise the version of the step.
     """
     recipe = [step.name, step.version, settings.differing(), list(inputs)]
     text = json.dumps(recipe, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def default_root() -> Path:
-    """Return the folder of the results: ``$NRP_RUNS``, or ``runs`` at the top of the book.
-
-    The top of the book is the nearest folder, from the working one upwards, with a ``_toc.yml``.
-    """
-    if chosen := os.environ.get("NRP_RUNS"):
-        return Path(chosen)
+def book_root() -> Path | None:
+    """Return the top of the book: the nearest folder, from the working one upwards, with a ``_toc.yml``."""
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "_toc.yml").is_file():
-            return folder / "runs"
-    return here / "runs"
+    return next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").is_file()), None)
+
+
+def default_root() -> Path:
+    """Return the folder of the results: ``$NRP_RUNS``, or ``runs`` at the top of the book, or in this folder.
+
+    Raises
+    ------
+    InvalidSetting
+        If ``$NRP_RUNS`` begins with the home of a user whom this machine does not know.
+    """
+    if not (chosen := os.environ.get("NRP_RUNS")):
+        return (book_root() or Path.cwd()) / "runs"
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError:
+        raise InvalidSetting(f"NRP_RUNS = {chosen!r}: must begin with the home of a known user") from None
 
 
 class Store:
     """Results of all steps below one folder.
 
     A finished result is the folder ``<root>/store/<step>/<key>``.  Work in progress lies in
-    ``<root>/partial/<key>``, where an interrupted step finds again what it had done.
+    ``<root>/partial/<step>-<key>``, where an interrupted step finds again what it had done.  Nothing is
+    written before a result is made.
 
     Raises
     ------
     InvalidSetting
-        If the folder cannot be written.
+        If the root is no folder; when a result is made, also if the folder cannot be written.
     """
 
     def __init__(self, root: Path | str | None = None) -> None:
         self.root = (Path(root) if root is not None else default_root()).resolve()
-        try:
-            (self.root / "partial").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InvalidSetting(
-                f"runs = {str(self.root)!r}: must be a folder that can be written ({error.strerror})"
-            ) from None
+        if self.root.exists() and not self.root.is_dir():
+            raise InvalidSetting(f"runs = {str(self.root)!r}: must be a folder that can be written")
 
     def folder(self, step: Step, key: str) -> Path:
         """Return where the result lies, or would lie."""
         return self.root / "store" / step.name / key
 
+    def find(self, step: Step, key: str) -> Path | None:
+        """Return the folder of a finished result with all its files, or None."""
+        folder = self.folder(step, key)
+        return None if _damage(folder) else folder
+
     def get(
         self, step: Step, settings: Settings, compute: Callable[[Path], None], inputs: tuple[str, ...] = ()
     ) -> Path:
-        """Return the folder of a result, computing it first if it is not there.
+        """Return the folder of a result, computing it first if it is not there, or has lost files.
 
         Parameters
         ----------
         step, settings, inputs
             What the key is made of; `inputs` are keys of other results.
         compute
-            Called with a folder to write into.  The folder may hold what an earlier, interrupted
-            call has left.  It is published under its final name only when `compute` returns.
+            Called with a folder to write into, which may hold what an interrupted call has left.  It is
+            published under its final name only when `compute` returns.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder of the work is taken away meanwhile.
         """
         key = content_key(step, settings, inputs)
-        final = self.folder(step, key)
-        if (final / PROVENANCE).is_file():
-            return final
-        partial = self.root / "partial" / f"{step.name}-{key}"
-        with FileLock(f"{partial}.lock"):
-            if (final / PROVENANCE).is_file():  # made by another process while we waited
-                return final
-            partial.mkdir(parents=True, exist_ok=True)
+        if found := self.find(step, key):
+            return found
+        partial = self._writable("partial") / f"{step.name}-{key}"
+        with _locked(partial):
+            if found := self.find(step, key):  # made by another process while we waited
+                return found
+            final = self.folder(step, key)
+            if os.path.lexists(final):
+                tell(f"{_name(final)}: {_damage(final)}; it is made anew")
+                remove(final)
+            if os.path.lexists(partial) and not partial.is_dir():
+                remove(partial)
+            partial.mkdir(exist_ok=True)
             start = time.perf_counter()
-            compute(partial)
+            _compute(compute, partial)
+            files, size = _extent(partial)
             record = {
                 "step": step.name,
                 "step_version": step.version,
@@ -119,106 +145,159 @@ class Store:
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
                 "python": platform.python_version(),
+                "files": files,
+                "bytes": size,
                 "digest": digest(partial),
             }
             write_text(partial / PROVENANCE, json.dumps(record, indent=1, sort_keys=True))
             final.parent.mkdir(parents=True, exist_ok=True)
-            if final.exists():
-                shutil.rmtree(final)
             partial.rename(final)
         return final
 
-    def entries(self) -> Iterator[tuple[Path, dict]]:
-        """Yield every finished result with its provenance, oldest first."""
-        found = [
-            (path.parent, json.loads(path.read_text()))
-            for path in (self.root / "store").glob(f"*/*/{PROVENANCE}")
-        ]
+    def entries(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield every finished result whose provenance can be read, with that provenance, oldest first."""
+        found = [(path, record) for path in self._folders() if isinstance(record := _record(path), dict)]
         yield from sorted(found, key=lambda entry: entry[1]["finished"])
 
-    def verify(self) -> list[str]:
-        """Return one line for each finished result whose files are not those it was stored with."""
-        return [
-            f"{path.parent.name}/{path.name}: its files have changed since it was stored"
-            for path, record in self.entries()
-            if digest(path) != record["digest"]
-        ]
+    def verify(self, *, thorough: bool = True) -> list[str]:
+        """Return one line for each result that is damaged or, if `thorough`, whose files have changed."""
+        return [f"{_name(path)}: {reason}" for path, reason in self._wrong(thorough)]
 
     def prune(self, keep: set[str]) -> list[str]:
-        """Remove every result whose key is not in `keep`, and unfinished work; return the names.
+        """Remove every result that is damaged, or whose key is not in `keep`, and unfinished work.
 
-        Work that another process is doing stays.
+        Work that another process is doing stays, and of a link only the link is removed.  Returns the names
+        of what is removed.
         """
+        wrong = {path for path, _ in self._wrong(thorough=True)}
         removed = []
-        for path, record in list(self.entries()):
-            if record["key"] not in keep:
-                shutil.rmtree(path)
-                removed.append(f"{path.parent.name}/{path.name}")
+        for path in self._folders():
+            if path in wrong or path.name not in keep:
+                remove(path)
+                removed.append(_name(path))
         partial = self.root / "partial"
-        for name in sorted({path.name.removesuffix(".lock") for path in partial.iterdir()}):
+        left = sorted({path.name.removesuffix(".lock") for path in partial.glob("*")})
+        for name in left:
             with suppress(Timeout), FileLock(partial / f"{name}.lock", timeout=0):
-                if (partial / name).is_dir():
-                    shutil.rmtree(partial / name)
+                if os.path.lexists(partial / name):
+                    remove(partial / name)
                     removed.append(f"partial/{name}")
                 (partial / f"{name}.lock").unlink(missing_ok=True)
         return removed
+
+    def _wrong(self, thorough: bool) -> Iterator[tuple[Path, str]]:
+        for path in self._folders():
+            try:
+                reason = _damage(path)
+                if thorough and not reason and digest(path) != _record(path)["digest"]:
+                    reason = "its files have changed since it was stored"
+            except OSError as error:
+                reason = f"its files cannot be read ({error.strerror})"
+            if reason:
+                yield path, reason
+
+    def _folders(self) -> list[Path]:
+        """Return what lies where the results do, files that a system has left there aside."""
+        return sorted(p for p in (self.root / "store").glob("*/*") if p.is_dir() or p.is_symlink())
+
+    def _writable(self, name: str) -> Path:
+        folder = self.root / name
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise InvalidSetting(f"runs = {str(self.root)!r}: must be a folder that can be written")
+        return folder
+
+
+def _compute(compute: Callable[[Path], None], partial: Path) -> None:
+    try:
+        compute(partial)
+    except Exception as error:
+        if not partial.is_dir():
+            raise FileNotFoundError(f"{partial} was taken away while it was being written") from error
+        with suppress(OSError):
+            partial.rmdir()  # if nothing has been done yet
+        raise
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes from a path; say so if this one has to wait for another."""
+    lock = FileLock(f"{path}.lock")
+    try:
+        lock.acquire(timeout=_SECONDS_UNTIL_TOLD)
+    except Timeout:
+        tell(f"{path.name}: another process makes it; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _record(folder: Path) -> dict[str, Any] | str:
+    """Return the provenance of a result, or what is wrong with it."""
+    try:
+        record = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return f"it has no {PROVENANCE}"
+    except (OSError, ValueError, RecursionError):
+        return f"its {PROVENANCE} cannot be read"
+    needed = {"step": str, "key": str, "finished": str, "digest": str, "seconds": int | float}
+    if not isinstance(record, dict) or not all(isinstance(record.get(n), t) for n, t in needed.items()):
+        return f"its {PROVENANCE} is not complete"
+    if (record["step"], record["key"]) != (folder.parent.name, folder.name):
+        return f"its {PROVENANCE} is that of {record['step']}/{record['key']}"
+    return record
+
+
+def _damage(folder: Path) -> str:
+    """Return what is wrong with a stored result, as far as its provenance and sizes tell; else nothing."""
+    record = _record(folder)
+    if isinstance(record, str):
+        return record
+    files, size = _extent(folder)
+    # Files that a system has added, such as those of a file manager, do no harm.
+    lost = files < record.get("files", 1) or size < record.get("bytes", 0)
+    return "some of its files are lost or cut" if lost else ""
+
+
+def _extent(folder: Path) -> tuple[int, int]:
+    """Return the number of files of a result, and of their bytes."""
+    sizes = [path.stat().st_size for path in _files(folder)]
+    return len(sizes), sum(sizes)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a result; links are followed, for what lies behind them is read with the rest."""
+    found = (Path(top) / name for top, _, names in os.walk(folder, followlinks=True) for name in names)
+    return [path for path in found if path.is_file() and path.name not in _NOT_CONTENT]
+
+
+def digest(folder: Path, files: Iterable[Path] | None = None) -> str:
+    """Return the SHA-256 of all files in a folder, or of some, of their names and contents."""
+    total = hashlib.sha256()
+    for path in sorted(_files(folder) if files is None else files):
+        total.update(str(path.relative_to(folder)).encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it; of a link, never what it leads to."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
-
-
-def copy_out(source: Path, target: Path) -> None:
-    """Copy a folder to `target` as a whole, replacing what a previous call has put there.
-
-    Raises
-    ------
-    InvalidSetting
-        As `check_target`.
-    """
-    check_target(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        shutil.copytree(source, temporary)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    finally:
-        with suppress(FileNotFoundError):
-            shutil.rmtree(temporary)
-
-
-def check_target(target: Path) -> None:
-    """Make sure that `copy_out` may write there.
-
-    Raises
-    ------
-    InvalidSetting
-        If something lies at `target` that is not an earlier output, or nothing can be written there.
-    """
-    above = next(folder for folder in target.absolute().parents if folder.exists())
-    if not os.access(above, os.W_OK):
-        raise InvalidSetting(f"out = {str(target)!r}: must lie in a folder that can be written")
-    if target.is_symlink() or (target.exists() and not _is_ours(target)):
-        raise InvalidSetting(
-            f"out = {str(target)!r}: must not exist yet, or be an earlier output; "
-            "nothing else is ever replaced"
-        )
-
-
-def _is_ours(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("zarr.json", PROVENANCE))
-
-
-def digest(folder: Path) -> str:
-    """Return the SHA-256 of all files in a folder, of their names and contents."""
-    total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != PROVENANCE):
-        total.update(str(path.relative_to(folder)).encode())
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()

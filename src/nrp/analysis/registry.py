@@ -11,9 +11,11 @@ The graph in `nrp.pipeline` gives the function what it needs, under the names of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any, Literal
 
+from nrp.base import InvalidSetting
 from nrp.store import Step
 
 
@@ -30,6 +32,13 @@ class Model:
 
     name: str
     member: int = 0
+
+
+@dataclass(frozen=True)
+class Log:
+    """The log of the training of a model of the profile: one row per epoch."""
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Control:
     number: int
 
 
-Reference = Dataset | Model | Observed | Outcome | Published | Control
+Reference = Dataset | Model | Log | Observed | Outcome | Published | Control
 Needs = Mapping[str, Reference | tuple[Reference, ...]]
 
 
@@ -74,6 +83,19 @@ class Request:
     needs: Needs
     options: Mapping[str, Any] = field(default_factory=dict)
     publish: bool = False
+
+    def replaced(self, changes: Mapping[str, Any]) -> Request:
+        """Return the request with some options replaced.
+
+        Raises
+        ------
+        InvalidSetting
+            If the analysis has no such option.
+        """
+        known = set(signature(self.compute).parameters) - set(self.needs)
+        if unknown := [name for name in changes if name not in known]:
+            raise InvalidSetting(f"{unknown[0]}: there is no such setting")
+        return replace(self, options={**self.options, **changes})
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 
 import pandas as pd
 from myst_nb import glue
+from pandas.io.formats.style import Styler
 
 from nrp.evaluation import Result
+from nrp.pipeline import Study
+from nrp.pipeline.parameters import PARAMETERS
+from nrp.pipeline.published import published
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ROUNDING = 1e-12
 """What is smaller is what is left of a 0 computed in double precision."""
 _NARROW = 3
-"""So many columns with intervals fit on one line each."""
+"""Up to this number of columns an interval fits on the line of its value."""
 _KEY = ("metric", "case", "arm", "split", "anisotropy")
+_COUNTS = ("tests", "alarms", "epochs", "best_epoch")
+"""Metrics that are printed as whole numbers."""
 
 
 def number(value: float | None) -> str:
@@ -29,62 +37,133 @@ def number(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
-def glue_rows(result: Result, *metrics: str, prefix: str = "", arm: str | None = None) -> None:
-    """Make the numbers of a result citable in the text: ``{glue:text}`metric.case.arm.split.α```.
+def cite(study: Study, result: str, *names: str, prefix: str = "") -> None:
+    """Make numbers of a result citable in the text: ``{glue:text}`metric.case.arm.split.α```.
 
     Columns that are null are left out of the name, and a lead time of more than one frame comes last.  Where
-    there is an interval, the same name with ``.interval`` stands for the value with it.
+    there is an interval, the same name with ``.interval`` stands for the value with it.  Of a published
+    benchmark its machine, versions and date can be cited, too, and of ``"parameters"`` the values of
+    `nrp.pipeline.parameters.PARAMETERS` in this study.
 
     Parameters
     ----------
-    metrics
-        Only these; by default all, which in a long table makes a heavy page.
+    study
+        Where the result comes from.
+    result
+        Name of a result, of a published one with ``published`` before it, or ``parameters``.
+    names
+        Only the names that are one of these or go on after it with a dot; ``*`` stands for anything.  By
+        default all, which in a long table makes a heavy page.
     prefix
         Put before each name.
-    arm
-        Only the rows of this arm, where several results hold the same rows of others.
     """
-    table = result.table if arm is None else result.select(arm=arm)
-    if metrics:
-        table = table[table["metric"].isin(metrics)]
-    for entry in table.to_dict(orient="records"):
+    for name, text in _citable(study, result).items():
+        whole = name.removesuffix(".interval")
+        if not names or any(fnmatchcase(whole, end) for each in names for end in (each, f"{each}.*")):
+            glue(prefix + name, text, display=False)
+
+
+def _citable(study: Study, result: str) -> dict[str, str]:
+    """Return all that can be cited of a result, by name."""
+    if result == "parameters":
+        return {name: f"{each.usual(study.profile)}" for name, each in PARAMETERS.items()}
+    kind, _, of = result.rpartition(" ")
+    texts = {}
+    if kind == "published":
+        about = published(of)[1]
+        texts = {name: about[name] for name in ("machine", "versions", "date") if name in about}
+    for entry in (study.published(of) if kind == "published" else study.result(of)).records():
         name = ".".join(str(entry[part]) for part in _KEY if entry[part] is not None)
         if (entry["lead_time"] or 1) > 1:
-            name += f".{entry['lead_time']:g}"
-        glue(prefix + name, number(entry["value"]), display=False)
+            name += f".{entry['lead_time']}"
+        texts[name] = _counted(entry)
         if entry["low"] is not None:
-            glue(f"{prefix}{name}.interval", _with_interval(entry), display=False)
+            texts[f"{name}.interval"] = _with_interval(entry)
+    return texts
 
 
-def only(result: Result, metric: str) -> tuple[str, str]:
-    """Return value and anisotropy of the one row with a metric, as they are printed."""
-    entry = result.select(metric=metric).iloc[0]
-    return number(entry["value"]), f"{entry['anisotropy']:g}"
+def _counted(entry: dict) -> str:
+    is_count = entry["metric"] in _COUNTS and entry["value"] is not None
+    return f"{entry['value']:.0f}" if is_count else number(entry["value"])
 
 
-def glue_words(**words: str) -> None:
-    """Make words citable that depend on the numbers, such as a verdict."""
-    for name, word in words.items():
-        glue(name, word, display=False)
+def rows(result: Result | Sequence[Result], *metrics: str, **where: object) -> pd.DataFrame:
+    """Return the rows of some metrics, whose columns have a value, or one of several (a tuple or list).
+
+    Of several results a row that is in more than one is taken from the first.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    results = [result] if isinstance(result, Result) else result
+    found = pd.concat([each.select(metric=metric) for metric in metrics for each in results])
+    found = found.drop_duplicates([*_KEY, "system", "lead_time"]) if len(results) > 1 else found
+    for column, value in where.items():
+        several = value if isinstance(value, tuple | list) else (value,)
+        is_null = found[column].isna() if None in several else False
+        found = found[found[column].isin([each for each in several if each is not None]) | is_null]
+    if found.empty:
+        raise KeyError(f"no row with {where}")
+    return found
+
+
+def columns_of(result: Result, columns: Mapping[str, Mapping[str, object]], **where: object) -> pd.DataFrame:
+    """Return rows of a result for a table whose columns are chosen one by one.
+
+    Parameters
+    ----------
+    result
+        Where the rows come from.
+    columns
+        By the name that a column of the table has: its ``metric``, and further values, or one of several,
+        that its rows have.  The name is in the column ``column`` of the rows.
+    **where
+        What all rows have.
+
+    Raises
+    ------
+    KeyError
+        If there is no row for one of them.
+    """
+
+    def column(metric: str, **of: object) -> pd.DataFrame:
+        return rows(result, metric, **of)
+
+    return pd.concat([column(**where | of).assign(column=name) for name, of in columns.items()])
 
 
 def _with_interval(entry: dict, between: str = " ") -> str:
-    if entry["low"] is None:
+    if pd.isna(entry["low"]):
         return number(entry["value"])
     return f"{number(entry['value'])}{between}[{number(entry['low'])}, {number(entry['high'])}]"
 
 
-def table(rows: pd.DataFrame, *, index: str, columns: str, caption: str):
+def table(rows: pd.DataFrame, *, index: str, columns: str, caption: str, intervals: bool = True) -> Styler:
     """Return a table of values: one line per value of `index`, one column per value of `columns`.
 
-    Where the rows carry an interval it stands behind the value, in a wide table below it.
+    Where the rows carry an interval it stands behind the value, in a wide table below it, if `intervals` are
+    wanted.
+
+    Raises
+    ------
+    ValueError
+        If two rows would stand in one place.
     """
     between = " " if rows[columns].nunique() <= _NARROW else "\n"
-    text = [_with_interval(entry, between) for entry in rows.to_dict("records")]
-    names = rows.fillna({index: "all", columns: "all"})
-    wide = names.assign(text=text).pivot(index=index, columns=columns, values="text")
+    text = [
+        _with_interval(entry, between) if intervals else number(entry["value"])
+        for entry in rows.to_dict("records")
+    ]
+    names = {axis: rows[axis].map(_word) for axis in (index, columns)}
+    wide = rows.assign(text=text, **names).pivot(index=index, columns=columns, values="text")
     order = [list(dict.fromkeys(names[axis])) for axis in (index, columns)]
-    wide = wide.reindex(index=order[0], columns=order[1]).fillna("–")
-    words = {name: str(name).replace("_", " ") for name in (*order[0], *order[1])}
-    wide = wide.rename(index=words, columns=words).rename_axis(index=None, columns=None)
+    wide = wide.reindex(index=order[0], columns=order[1]).fillna("–").rename_axis(index=None, columns=None)
     return wide.style.set_caption(caption).set_table_attributes('class="dataframe"')
+
+
+def _word(name: object) -> str:
+    if pd.isna(name):
+        return "all"
+    return f"{name:g}" if isinstance(name, float) else str(name).replace("_", " ")

@@ -35,9 +35,10 @@ class Law(NamedTuple):
 def laws_of(scenes: Sequence[Scene], *, rivals: bool) -> list[Law]:
     """Return the law of the model and, if wanted, those made of the states of its training runs.
 
-    These are ``lookup``, the mean exact ż of all training frames with the same (α, h), and, where the medium is
-    disordered and there are twice as many frames as terms, ``sindy``, a sparse polynomial fitted to the exact
-    ż, with the noise whose flow keeps best to the training runs for ten frames.
+    These are ``lookup``, the mean exact ż of all training frames with the same (α, h), and, where the medium
+    is disordered, the states move, and there are twice as many frames as terms, ``sindy``, a sparse
+    polynomial fitted to the exact ż, with the noise whose flow keeps best to the training runs for ten
+    frames.
     """
     model = scenes[0].o.model
     laws = [Law(model.settings.label, model.velocity, own=True)]
@@ -56,7 +57,7 @@ def laws_of(scenes: Sequence[Scene], *, rivals: bool) -> list[Law]:
     laws.append(Law("lookup", looked_up))
     variables = z.shape[1] + controls.shape[1]
     terms = (variables + 1) * (variables + 2) // 2
-    if "disorder" in seen[0].data and 2 * terms < len(z):
+    if "disorder" in seen[0].data and 2 * terms < len(z) and rate.any() and np.ptp(z, axis=0).any():
         flows = [Law("sindy", polynomial_flow(z, controls, rate, noise=noise)) for noise in _NOISES]
         laws.append(min(flows, key=lambda flow: _drift(flow, seen)))
     return laws

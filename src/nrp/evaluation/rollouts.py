@@ -22,17 +22,24 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 class Drive:
     """The controls of the runs of some datasets at any time, not only at their frames.
 
-    Runs are counted through the datasets.
+    Runs are counted through the datasets.  Where the settings of the campaign are not known, the field goes
+    in straight lines from frame to frame.
     """
 
     def __init__(self, *parts: tuple[xr.Dataset, FrameData]) -> None:
         self._fields: list[ExternalField] = []
         numbers, controls = [], []
         for dataset, frames in parts:
-            rates, which = np.unique(dataset["sweep_rate"].values, return_inverse=True)
+            if "settings" in dataset.attrs:
+                campaign = settings_of(dataset)
+                rates, which = np.unique(dataset["sweep_rate"].values, return_inverse=True)
+                fields = [ExternalField.of(campaign, float(rate)) for rate in rates]
+            else:
+                which = np.arange(dataset.sizes["run"])
+                knots = np.stack([dataset["time"].values, dataset["external_field"].values], axis=2)
+                fields = [ExternalField(*map(tuple, of_run.tolist())) for of_run in knots]
             numbers.append(which + len(self._fields))
-            campaign = settings_of(dataset)
-            self._fields += [ExternalField.of(campaign, float(rate)) for rate in rates]
+            self._fields += fields
             controls.append(frames.controls[:, 0])
         self._numbers, self._controls = np.concatenate(numbers), torch.cat(controls)
 

@@ -73,7 +73,8 @@ class Scene:
         if self.begins == "from_saturation":
             onset, h = self.data["onset_time"].values, self.data["external_field"].values
             moving = np.diff(h, axis=1, append=h[:, -1:]) != 0
-            before = (self.times < onset[:, None]).sum(axis=1)
+            # The onset may lie behind the last frame, where frames were cut off.
+            before = np.minimum((self.times < onset[:, None]).sum(axis=1), self.last)
             starts["from_onset"] = np.where(np.isnan(onset), self.last, before)
             if not self.split.startswith("field"):
                 starts["from_T0"] = moving.sum(axis=1)
@@ -133,7 +134,7 @@ def scenes_of(observations: Observations) -> list[Scene]:
 def rollouts(
     velocity: Velocity, scenes: Sequence[Scene], name: str
 ) -> Iterator[tuple[Scene, Float[Tensor, "start frame latent"]]]:
-    """Follow a flow along the paths of one name, from all starts at once, and yield the states of each scene."""
+    """Follow a flow along the paths of one name, all starts at once, and yield the states of each scene."""
     scenes = [scene for scene in scenes if name in scene.paths]
     if not scenes:
         return

@@ -12,6 +12,7 @@ from nrp.analysis.model import (  # noqa: F401
     landscape,
     members,
     reconstruction,
+    training,
 )
 from nrp.analysis.transition import continuity, controls, reading  # noqa: F401
 from nrp.pipeline.profiles import Profile, profile

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nrp.base import InvalidSetting
 from nrp.pipeline.profiles import Profile
-from nrp.simulation.settings import CampaignSettings
 
 
 def overridden(
@@ -34,19 +32,10 @@ def overridden(
         if not changes:
             continue
         if name in datasets:
-            datasets[name] = _campaign(datasets[name], changes)
+            datasets[name] = datasets[name].changed(**changes)
         elif name in models:
             plan = models[name]
             models[name] = plan.replace(settings=plan.settings.replace(**changes))
         else:
             options[name] = changes
     return profile.replace(datasets=datasets, models=models), options
-
-
-def _campaign(campaign: CampaignSettings, changes: dict[str, Any]) -> CampaignSettings:
-    own = type(campaign).model_fields
-    inner = type(campaign.system).model_fields
-    if unknown := [name for name in changes if name not in own and name not in inner]:
-        raise InvalidSetting(f"{unknown[0]}: there is no such setting")
-    system = campaign.system.replace(**{name: v for name, v in changes.items() if name not in own})
-    return campaign.replace(system=system, **{name: v for name, v in changes.items() if name in own})

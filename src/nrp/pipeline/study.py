@@ -12,6 +12,7 @@ import xarray as xr
 from nrp.analysis.registry import (
     Control,
     Dataset,
+    Log,
     Model,
     Observed,
     Outcome,
@@ -23,14 +24,15 @@ from nrp.analysis.registry import (
 from nrp.analysis.transition.controls import CONTROL, run_controls
 from nrp.base import InvalidSetting, Settings
 from nrp.evaluation import Observation, Result
+from nrp.outputs import copy_out
 from nrp.pipeline.overrides import overridden
 from nrp.pipeline.parameters import overrides
 from nrp.pipeline.profiles import profile
 from nrp.pipeline.published import published, published_folder, published_names
-from nrp.reduction import ReducedModel, load_model, train_members
+from nrp.reduction import ModelSettings, ReducedModel, load_model, train_many
 from nrp.reduction.training import LOG, TRAIN
 from nrp.simulation import SIMULATE, open_dataset, simulate
-from nrp.store import PROVENANCE, Store, content_key, copy_out
+from nrp.store import Store, content_key
 
 
 class _Options(Settings):
@@ -71,10 +73,7 @@ class Study:
         self._requests = requests(self.profile)
         for of, given in options.items():
             self._known(of, (*self.datasets, *self.models, *self.results))
-            old = self._requests[of]
-            self._requests[of] = Request(
-                old.step, old.compute, old.needs, {**old.options, **given}, old.publish
-            )
+            self._requests[of] = self._requests[of].replaced(given)
         self._loaded: dict[Any, Any] = {}
 
     @classmethod
@@ -122,13 +121,13 @@ class Study:
 
     def training_log(self, name: str) -> pd.DataFrame:
         """Return the log of a model: one row per epoch."""
-        return pd.read_csv(self._model_folder(Model(name)) / LOG)
+        return self._get(Log(name))
 
     def stored_rows(self) -> list[dict]:
         """Return every row of the published results and of those of this profile that are stored."""
         found = [published(name)[0] for name in published_names()]
         for name, request in self._requests.items():
-            if (self.store.folder(request.step, self._key(Outcome(name))) / PROVENANCE).is_file():
+            if self.store.find(request.step, self._key(Outcome(name))):
                 found.append(self.result(name))
         return [entry for result in found for entry in result.records()]
 
@@ -155,6 +154,13 @@ class Study:
             folders.append(target)
         return folders
 
+    def train_all(self) -> None:
+        """Train all models of the profile that are missing at the same time."""
+        plans = self.profile.models.items()
+        wanted = [Model(name, member) for name, plan in plans for member in range(plan.members)]
+        missing = [model for model in wanted if not self.store.find(TRAIN, self._key(model))]
+        train_many([self._training(model) for model in missing], self.store)
+
     def keys(self) -> set[str]:
         """Return the keys of everything that this profile can ask for."""
         members = [Model(name, i) for name, plan in self.profile.models.items() for i in range(plan.members)]
@@ -167,6 +173,7 @@ class Study:
         makers: dict[type, Callable[[Any], Any]] = {
             Dataset: lambda each: open_dataset(self._data_path(each.name)),
             Model: lambda each: load_model(self._model_folder(each)),
+            Log: lambda each: pd.read_csv(self._model_folder(Model(each.name)) / LOG),
             Observed: self._observed,
             Outcome: self._outcome,
             Published: lambda each: published(each.name)[0],
@@ -187,6 +194,8 @@ class Study:
                 plan = self.profile.models[name]
                 inputs = tuple(self._key(Dataset(each)) for each in plan.data)
                 return content_key(TRAIN, plan.settings.replace(member=member), inputs)
+            case Log(name):
+                return self._key(Model(name))
             case Observed(model, datasets):
                 return (self._key(model), *(self._key(Dataset(each)) for each in datasets))
             case Outcome(name):
@@ -255,16 +264,18 @@ class Study:
         return simulate(self.profile.datasets[name], self.store)
 
     def _model_folder(self, model: Model) -> Path:
-        folder = self.store.folder(TRAIN, self._key(model))
-        if (folder / PROVENANCE).is_file():
+        if folder := self.store.find(TRAIN, self._key(model)):
             return folder
+        members = [Model(model.name, i) for i in range(self.profile.models[model.name].members)]
+        return train_many([self._training(each) for each in members], self.store)[model.member]
+
+    def _training(self, model: Model) -> tuple[list[Path], ModelSettings]:
+        """Return the datasets and the settings of a member."""
         plan = self.profile.models[model.name]
-        paths = [self._data_path(each) for each in plan.data]
-        return train_members(paths, plan.settings, plan.members, self.store)[model.member]
+        return [self._data_path(each) for each in plan.data], plan.settings.replace(member=model.member)
 
     def _control_folder(self, number: int) -> Path:
-        folder = self.store.folder(CONTROL, self._key(Control(number)))
-        if (folder / PROVENANCE).is_file():
+        if folder := self.store.find(CONTROL, self._key(Control(number))):
             return folder
         # All are run when the first is asked for, for they are run in parallel.
         return run_controls(self.profile.controls, self.store)[number]

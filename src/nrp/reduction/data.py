@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from nrp.base import InvalidSetting
+from nrp.simulation.dataset import fault, field_of, values_of
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,9 @@ def images_of(dataset: xr.Dataset) -> xr.DataArray:
     Raises
     ------
     InvalidSetting
-        If there is no such attribute, or no such variable.
+        If neither that attribute nor their dimensions tell which variable it is.
     """
-    name = dataset.attrs.get("field")
-    if name not in dataset:
-        raise InvalidSetting(f"data: the attribute field = {name!r} must name the variable with the images")
-    return dataset[name]
+    return dataset[field_of(dataset)]
 
 
 def load_frames(dataset: xr.Dataset, runs: np.ndarray | None = None) -> FrameData:
@@ -62,30 +59,27 @@ def load_frames(dataset: xr.Dataset, runs: np.ndarray | None = None) -> FrameDat
     Raises
     ------
     InvalidSetting
-        If a variable is missing, or not finite.
+        If a variable is missing, cannot be read, or is not finite.
     """
-    field, further = images_of(dataset).name, dataset.attrs.get("controls", ())
+    field, further = field_of(dataset), dataset.attrs.get("controls", ())
     for name in ("rate", "external_field", "anisotropy", "time", *further):
         if name not in dataset:
-            raise InvalidSetting(f"data: the variable {name!r} is missing; it must be there")
+            raise fault(dataset, f"the variable {name!r} is missing; it must be there")
     if runs is not None:
-        runs = np.flatnonzero(runs) if runs.dtype == bool else runs
+        # The encoding tells errors where the data came from.
+        named, runs = dataset.encoding, np.flatnonzero(runs) if runs.dtype == bool else runs
         dataset = dataset.isel(run=runs)
-    frame = dataset["external_field"].dims
-    values = [
-        dataset[name].broadcast_like(dataset["external_field"]).transpose(*frame).values
-        for name in ("anisotropy", "external_field", *further)
-    ]
-    for name in (field, "rate", "external_field"):
-        if not np.isfinite(dataset[name].values).all():
-            raise InvalidSetting(f"data: the variable {name!r} holds values that are not finite; none may")
-    energy = dataset["energy"].values if "energy" in dataset else np.full(values[0].shape, np.nan)
+        dataset.encoding = named
+    steering = ("anisotropy", "external_field", *further)
+    values = {name: values_of(dataset, name) for name in (field, "rate", "time", *steering)}
+    shape = values["external_field"].shape
+    controls = [values[name] if values[name].ndim == 2 else values[name][:, None] for name in steering]
     return FrameData(
-        images=_tensor(dataset[field].values).flatten(2),
-        rates=_tensor(dataset["rate"].values).flatten(2),
-        controls=_tensor(np.stack(values, axis=-1)),
-        time=_tensor(dataset["time"].values),
-        energy=_tensor(energy),
+        images=_tensor(values[field]).flatten(2),
+        rates=_tensor(values["rate"]).flatten(2),
+        controls=_tensor(np.stack([np.broadcast_to(each, shape) for each in controls], axis=-1)),
+        time=_tensor(values["time"]),
+        energy=_tensor(values_of(dataset, "energy") if "energy" in dataset else np.full(shape, np.nan)),
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from nrp.base import InvalidSetting
+from nrp.base import Count, InvalidSetting, Settings, reason
 from nrp.reduction.coordinates import Coordinates
 from nrp.reduction.networks import (
     GAIN,
@@ -22,9 +25,25 @@ from nrp.reduction.networks import (
 )
 from nrp.reduction.settings import ModelSettings
 from nrp.reduction.splits import Coverage
-from nrp.store import write_text
+from nrp.store import PROVENANCE, digest, write_text
 
 WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
+_Seen = Annotated[tuple[int | float, ...], Field(min_length=1)]
+
+
+class _TrainedOn(Settings):
+    anisotropy: _Seen
+    sample: _Seen
+    sweep_rate: _Seen
+
+
+class _Record(Settings):
+    """What is written down beside the weights."""
+
+    shape: tuple[Count, Count]
+    controls: Annotated[int, Field(ge=2)]
+    model: ModelSettings
+    trained_on: _TrainedOn
 
 
 class ReducedModel(nn.Module):
@@ -144,8 +163,7 @@ class ReducedModel(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors) and settings (JSON) into a folder."""
-        save_file(self.state_dict(), folder / WEIGHTS)
-        (folder / WEIGHTS).chmod(0o644)  # others may read a model, as all else
+        (folder / WEIGHTS).write_bytes(save(self.state_dict()))
         record = {
             "shape": list(self.shape),
             "controls": self.controls,
@@ -161,18 +179,32 @@ def load_model(folder: Path | str) -> ReducedModel:
     Raises
     ------
     InvalidSetting
-        If the folder holds no model.
+        If the folder holds no model, or its files are not those that were stored.
     """
     folder = Path(folder)
+    wanted = f"model = {str(folder)!r}: must be a folder with {WEIGHTS} and {SETTINGS}"
     try:
-        record = json.loads((folder / SETTINGS).read_text())
+        if not _is_as_stored(folder):
+            raise InvalidSetting("its files have changed since it was stored")
+        record = _Record.parse(json.loads((folder / SETTINGS).read_text()))
+        model = ReducedModel(
+            record.model, record.shape, record.trained_on.model_dump(), controls=record.controls
+        )
         weights = load_file(folder / WEIGHTS)
-        settings, shape = ModelSettings.parse(record["model"]), tuple(record["shape"])
-        model = ReducedModel(settings, shape, record["trained_on"], controls=record["controls"])
         model.load_state_dict(weights)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InvalidSetting(
-            f"model = {str(folder)!r}: must be a folder with {WEIGHTS} and {SETTINGS} ({reason})"
-        ) from None
+        if not all(values.isfinite().all() for values in weights.values()):
+            raise InvalidSetting("its weights are not finite")
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InvalidSetting(f"{wanted} ({reason(error)})") from None
     return model.eval()
+
+
+def _is_as_stored(folder: Path) -> bool:
+    """Return whether the files of a model have the digest that lies beside them, if it is that of a model."""
+    try:
+        record = json.loads((folder / PROVENANCE).read_text())
+        return record["step"] != "train" or record["digest"] == digest(folder)
+    except FileNotFoundError:
+        return True
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidSetting(f"its {PROVENANCE} cannot be read: {error}") from None

@@ -42,17 +42,19 @@ class ModelSettings(Settings):
     """
 
     arm: Literal["paper", "identified"] = "paper"
+    """Name of a choice of parts; any part that is given goes before it."""
     encoder: Literal["dense", "pod"] = "dense"
     """Networks between image and z, or the leading modes of a proper orthogonal decomposition (POD)."""
-    modes: Index = 0
+    modes: Annotated[int, Field(ge=0, le=2**20)] = 0
     """Number of POD coefficients that the networks see instead of the pixels; 0 for the pixels."""
     potential: Literal["free", "energy", "none"] = "free"
     """Any function V(z, α, h), or U(z, α) − h·M(z), which grows at infinity, or none: a free vector field
     F(z, α, h) of the same size, which need not be the slope of anything."""
     loss: Literal["paper", "identified"] = "paper"
+    """Eq. (2), or the loss with the exact ż that `identified` names."""
     latent: Annotated[int, Field(ge=1, le=4096)] = 32
     """Dimension of z."""
-    width: Count = 200
+    width: Annotated[int, Field(ge=1, le=10_000)] = 200
     """Units in each hidden layer."""
     dynamics_weight: NonNegative = 0.1
     """λ of Eq. (2): the weight of the residual of ż."""
@@ -66,10 +68,13 @@ class ModelSettings(Settings):
     """Whether frames are drawn more often where the image moves more, or each once in an epoch."""
     optimizer: Literal["adam", "muon"] = "adam"
     """Muon for the matrices of the networks (and Adam for all else), or Adam throughout."""
-    epochs: Count = 450
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 450
+    """Passes over all frames."""
     batch: Count = 200
-    learning_rate: Positive = 1e-3
-    member: Index = 0
+    """Frames in a batch."""
+    learning_rate: Annotated[float, Field(gt=0, le=1e3)] = 1e-3
+    """Largest step of the optimizer."""
+    member: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of the weights and of the order of the batches."""
     held: Runs = Runs()
     """Runs that are not trained on."""

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy import ndarray
 
+from nrp.base import InvalidSetting
 from nrp.reduction.settings import ModelSettings, Runs
 
 _COORDINATES = ("anisotropy", "sample", "sweep_rate")
@@ -44,6 +45,19 @@ def runs_with(dataset: xr.Dataset, named: Runs) -> ndarray:
     return np.any([np.isin(dataset[name].values, getattr(named, name)) for name in _COORDINATES], axis=0)
 
 
+def check_anisotropies(datasets: Sequence[xr.Dataset], setting: str, named: Sequence[float]) -> None:
+    """Make sure that there are runs with each of the anisotropies that a setting names.
+
+    Raises
+    ------
+    InvalidSetting
+        If there are none.
+    """
+    there = sorted({float(value) for data in datasets for value in data["anisotropy"].values})
+    if absent := [value for value in named if value not in there]:
+        raise InvalidSetting(f"{setting} = {absent}: must be anisotropies of the data, which are {there}")
+
+
 def trained_runs(dataset: xr.Dataset, settings: ModelSettings) -> ndarray:
     """Return for each run of the training data whether the model is trained on it."""
     return ~(runs_with(dataset, settings.held) | runs_with(dataset, settings.validation))
@@ -73,10 +87,10 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
     -------
     ndarray of str
         ``trained``, ``validation``, ``new_anisotropy``, ``new_disorder``, ``new_sweep_rate``, ``new_all``,
-        ``random_start`` where samples differ in the start alone, and for films that begin with noise; ``beyond_anisotropy`` and
-        ``beyond_sweep_rate`` outside the range of those seen, if there are several; where a table makes the
-        field, ``field_step`` if it jumps and else ``field_hold``.  An empty name where two of three things
-        are new.
+        ``random_start`` where samples differ in the start alone, and for films that begin with noise;
+        ``beyond_anisotropy`` and ``beyond_sweep_rate`` outside the range of those seen, if there are several;
+        where a table makes the field, ``field_step`` if it jumps and else ``field_hold``.  An empty name
+        where two of three things are new.
     """
     new = {name: ~np.isin(dataset[name].values, trained_on[name]) for name in _COORDINATES}
     protocol = _protocol(dataset)
@@ -117,7 +131,12 @@ def by_split(items: Sequence[Runnable], names: Sequence[ndarray]) -> dict[str, l
 
 def beyond(values: ndarray, seen: Sequence[float]) -> ndarray:
     """Return which values lie outside the range of those seen; none does if there is only one."""
-    return (values < min(seen)) | (values > max(seen)) if len(seen) > 1 else np.zeros(len(values), bool)
+    return outside(values, seen) & (len(seen) > 1)
+
+
+def outside(values: ndarray, seen: Sequence[float]) -> ndarray:
+    """Return which values lie outside the range of those seen, even if there is only one."""
+    return (values < min(seen)) | (values > max(seen))
 
 
 def _protocol(dataset: xr.Dataset) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from joblib import Parallel, delayed
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from nrp.base import InvalidSetting
-from nrp.progress import progress
+from nrp.base import InvalidSetting, reason
+from nrp.parallel import map_tasks
+from nrp.progress import progress, tell
 from nrp.reduction.data import FrameData, load_frames
 from nrp.reduction.losses import LOSSES, TrainingFrames
 from nrp.reduction.model import ReducedModel
@@ -71,15 +71,15 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     Diverged
         If the loss leaves the finite numbers, or rises a thousandfold.
     """
+    shapes = {(data.sizes["y"], data.sizes["x"]) for data in datasets}
+    if len(shapes) > 1:
+        raise InvalidSetting(f"data: have images of {sorted(shapes)} pixels; all must be of one size")
+    if not any(trained_runs(data, settings).any() for data in datasets):
+        raise InvalidSetting(f"held = {settings.held.model_dump()}: must leave a run to train on")
 
     def fit(folder: Path) -> None:
-        shapes = {(data.sizes["y"], data.sizes["x"]) for data in datasets}
-        if len(shapes) > 1:
-            raise InvalidSetting(f"data: have images of {sorted(shapes)} pixels; all must be of one size")
         parts = [load_frames(data, trained_runs(data, settings)) for data in datasets]
         parts = [part for part in parts if len(part.images)]
-        if not parts:
-            raise InvalidSetting(f"held = {settings.held.model_dump()}: must leave a run to train on")
         if settings.loss == "identified":
             _check_energy(parts)
         watched = [load_frames(data, runs_with(data, settings.validation)) for data in datasets]
@@ -94,34 +94,34 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     return store.get(TRAIN, settings, fit, inputs=tuple(data.attrs["key"] for data in datasets))
 
 
-def train_members(
-    paths: Sequence[Path], settings: ModelSettings, members: int, store: Store, *, workers: int | None = None
+def train_many(
+    models: Sequence[tuple[Sequence[Path], ModelSettings]], store: Store, *, workers: int | None = None
 ) -> list[Path]:
-    """Return the folders of so many members, that differ in their seeds, trained in parallel processes.
+    """Return the folders of several models, trained in parallel processes.
 
     Parameters
     ----------
-    paths
-        The datasets.
+    models
+        The datasets and the settings of each.
+    store
+        Where the models lie.
     workers
-        Processes; by default one per core.  A single one trains member after member with all cores, several
+        Processes; by default one per core.  A single one trains one after the other with all cores, several
         have a thread each.
     """
-    workers = min(workers or os.cpu_count() or 1, members)
-    # Processes with one thread each finish more members than one process with all threads.
-    threads = {"inner_max_num_threads": 1} if workers > 1 else {}
-    pool = Parallel(n_jobs=workers, **threads)
-    seeds = range(settings.member, settings.member + members)
-    return pool(delayed(_train_member)(paths, settings.replace(member=seed), store.root) for seed in seeds)
+    tasks = [(paths, settings, store.root) for paths, settings in models]
+    # Processes with one thread each finish more models than one process with all threads.
+    return map_tasks(_train_one, tasks, workers=workers, title=f"training {len(tasks)} models")
 
 
-def _train_member(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:
+def _train_one(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:
     return train([open_dataset(path) for path in paths], settings, Store(root))
 
 
 def _check_energy(parts: list[FrameData]) -> None:
-    if any(part.energy.isnan().any() for part in parts):
-        raise InvalidSetting("data: the variable 'energy' is missing; the loss 'identified' is tied to it")
+    if not all(part.energy.isfinite().all() for part in parts):
+        what = "the variable 'energy' is missing, or not finite"
+        raise InvalidSetting(f"data: {what}; the loss 'identified' is tied to it")
 
 
 def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], folder: Path) -> None:
@@ -199,7 +199,7 @@ def _schedulers(
 
 def _latent_scale(model: ReducedModel, frames: TrainingFrames) -> float:
     with torch.no_grad():
-        z = model.autoencoder.encode(frames.x[::10])
+        z = model.autoencoder.encode(frames.x[:: 10 if len(frames.x) > 10 else 1])
     return float(z.std(dim=0).square().mean().sqrt())
 
 
@@ -215,29 +215,50 @@ def _save_checkpoint(model: ReducedModel, optimizers: list[Optimizer], log: list
     for number, optimizer in enumerate(optimizers):
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"moments/{number}/{index}/{name}": value for name, value in state.items()}
-    temporary = folder / f".{_CHECKPOINT}"
-    save_file(tensors, temporary, metadata={"log": json.dumps(log)})
+    temporary, told = folder / f".{_CHECKPOINT}", json.dumps(log)
+    temporary.write_bytes(save(tensors, metadata={"log": told, "digest": _digest(tensors, told)}))
     temporary.replace(folder / _CHECKPOINT)
     write_text(folder / LOG, pd.DataFrame(log).to_csv(index=False))
 
 
 def _resume(model: ReducedModel, optimizers: list[Optimizer], folder: Path) -> list[dict]:
-    """Load the last checkpoint, if there is one, and return the log up to it."""
-    if not (folder / _CHECKPOINT).exists():
+    """Load the last checkpoint and return the log up to it; throw away one that is damaged."""
+    path = folder / _CHECKPOINT
+    if not path.exists():
         return []
-    with safe_open(folder / _CHECKPOINT, "pt") as file:
-        log = json.loads(file.metadata()["log"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-    weights: dict[str, Tensor] = {}
-    moments: list[dict] = [{} for _ in optimizers]
-    for name, value in tensors.items():
-        kind, _, rest = name.partition("/")
-        if kind == "moments":
-            number, index, moment = rest.split("/")
-            moments[int(number)].setdefault(int(index), {})[moment] = value
-        else:
-            weights[rest] = value
-    model.load_state_dict(weights)
-    for optimizer, state in zip(optimizers, moments, strict=True):
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-    return log
+    fresh = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        with safe_open(path, "pt") as file:
+            told = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        if told is None or told["digest"] != _digest(tensors, told["log"]):
+            raise ValueError("its content has changed")
+        weights: dict[str, Tensor] = {}
+        moments: list[dict] = [{} for _ in optimizers]
+        for name, value in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "moments":
+                number, index, moment = rest.split("/")
+                moments[int(number)].setdefault(int(index), {})[moment] = value
+            else:
+                weights[rest] = value
+        model.load_state_dict(weights)
+        for optimizer, state in zip(optimizers, moments, strict=True):
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+        return json.loads(told["log"])
+    except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
+        tell(f"warning: {path}: the checkpoint is thrown away, training starts anew ({reason(error)})")
+    path.unlink(missing_ok=True)
+    model.load_state_dict(fresh)
+    for optimizer in optimizers:
+        optimizer.state.clear()
+    return []
+
+
+def _digest(tensors: dict[str, Tensor], log: str) -> str:
+    """Return the SHA-256 of a checkpoint, which finds bits that have changed."""
+    total = hashlib.sha256(log.encode())
+    for name, value in sorted(tensors.items()):
+        total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        total.update(value.detach().contiguous().numpy().tobytes())
+    return total.hexdigest()

@@ -37,20 +37,37 @@ def time_step(campaign: CampaignSettings, anisotropy: float) -> tuple[float, flo
     stated = campaign.system.largest_step(anisotropy)
     if stated is not None:
         return campaign.time_step or stated, float("nan")
-    curves = {float(a): np.log(np.transpose(c)) for a, c in calibration()["errors"][campaign.scheme].items()}
-    first, last = min(curves), max(curves)
-    near = {
-        max((a for a in curves if a <= anisotropy), default=first),
-        min((a for a in curves if a >= anisotropy), default=last),
-    }
+    curves, near, shorter = _curves(campaign, anisotropy)
     if campaign.time_step:
         step = campaign.time_step
     else:
         step = SAFETY * min(_largest_step(*curves[a], np.log(campaign.tolerance)) for a in near)
-        step *= min(1.0, (last / anisotropy) ** 2) * _gentler(campaign, anisotropy)
-    inside = first <= anisotropy <= last and all(np.log(step) <= curves[a][0][-1] for a in near)
+        step *= shorter
+    inside = min(curves) <= anisotropy <= max(curves) and all(np.log(step) <= curves[a][0][-1] for a in near)
     error = max(_error(np.log(step), *curves[a]) for a in near) if inside else np.nan
     return float(step), float(np.exp(error))
+
+
+def largest_calibrated(campaign: CampaignSettings, anisotropy: float) -> float:
+    """Return the largest step that was measured where a run goes, in units of time.
+
+    Shorter in a stronger field and above all calibrated anisotropies, as in `time_step`; infinite for a
+    system that is not calibrated.
+    """
+    if campaign.system.largest_step(anisotropy) is not None:
+        return np.inf
+    curves, near, shorter = _curves(campaign, anisotropy)
+    return shorter * min(float(np.exp(curves[a][0][-1])) for a in near)
+
+
+def _curves(campaign: CampaignSettings, anisotropy: float) -> tuple[dict[float, ndarray], set[float], float]:
+    """Return the logarithms of steps and errors, the nearest anisotropies, and a factor of all steps."""
+    curves = {float(a): np.log(np.transpose(c)) for a, c in calibration()["errors"][campaign.scheme].items()}
+    near = {
+        max((a for a in curves if a <= anisotropy), default=min(curves)),
+        min((a for a in curves if a >= anisotropy), default=max(curves)),
+    }
+    return curves, near, min(1.0, (max(curves) / anisotropy) ** 2) * _gentler(campaign, anisotropy)
 
 
 def _gentler(campaign: CampaignSettings, anisotropy: float) -> float:

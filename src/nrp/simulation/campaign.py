@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 import os
+import reprlib
 import warnings
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 import zarr
-from joblib import Parallel, delayed
 
 from nrp import __version__
 from nrp.base import InvalidSetting
-from nrp.progress import progress
-from nrp.simulation.dataset import open_dataset, settings_of
-from nrp.simulation.run import Frame, Run, Simulation, runs_of
+from nrp.parallel import map_tasks
+from nrp.progress import progress, tell
+from nrp.simulation import unfinished
+from nrp.simulation.calibration import largest_calibrated
+from nrp.simulation.dataset import check_final_state, open_dataset, settings_of
+from nrp.simulation.run import Frame, Run, Simulation, number_of_steps, runs_of
 from nrp.simulation.settings import CampaignSettings
-from nrp.store import Step, Store, content_key
+from nrp.store import Step, Store, content_key, remove
 from nrp.systems import SYSTEMS
 
 SIMULATE = Step("simulate", 3)
@@ -29,6 +32,10 @@ _OF_THE_START = ("coarsen", "start", "start_level", "noise")
 """Settings of a system that may change when a run continues."""
 _PROCESS = 3e8
 """Bytes that a process takes before it simulates anything."""
+MAX_STEPS = 10**8
+"""Most time steps of a run."""
+_SECONDS_PER_POINT, _LONG = 3e-8, 120.0
+"""About the time of a step by the points of the grid; the seconds from which on a campaign is called long."""
 
 
 def simulate(
@@ -59,7 +66,8 @@ def simulate(
     Raises
     ------
     InvalidSetting
-        If a run does not fit the memory, or `start` has no state to begin it with.
+        If a run does not fit the memory or takes more than `MAX_STEPS`, or `start` has no state to begin it
+        with.
     NotFinite
         If a run leaves the finite numbers.
     """
@@ -69,7 +77,9 @@ def simulate(
     inputs = () if stored is None else (stored.attrs["key"],)
 
     def compute(folder: Path) -> None:
-        _compute(campaign, folder, inputs, stored, _workers(campaign, workers, memory))
+        processes = _workers(campaign, workers, memory)
+        _estimate(campaign, processes)
+        _compute(campaign, folder, inputs, stored, processes)
 
     return store.get(SIMULATE, campaign, compute, inputs) / DATA
 
@@ -79,36 +89,55 @@ def _workers(campaign: CampaignSettings, workers: int | None, memory: float | No
     room = memory * 1e9 if memory else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     need = campaign.system.memory + 3 * _BUFFER + _PROCESS  # the third is what is being compressed
     if need > room:
-        raise InvalidSetting(
-            f"shape = {campaign.system.shape}: a run takes {need / 1e9:.2g} GB, and there are {room / 1e9:.2g}"
-        )
+        name = "box" if hasattr(campaign.system, "box") else "shape"
+        takes = f"a run takes {need / 1e9:.2g} GB, and there are {room / 1e9:.2g}"
+        raise InvalidSetting(f"{name} = {getattr(campaign.system, name)}: {takes}")
     return min(workers or os.cpu_count() or 1, int(room // need))
+
+
+def _estimate(campaign: CampaignSettings, workers: int) -> None:
+    """Refuse runs that would never end, and tell of long ones and of a step that is not calibrated."""
+    steps = [number_of_steps(campaign, run) for run in runs_of(campaign)]
+    if max(steps) > MAX_STEPS:
+        times = {"time_step": campaign.time_step, "duration": campaign.duration}
+        times["sweep_rate"] = min(campaign.sweep_rate) or None  # 0 with a table, which ends the run
+        name, value = next(
+            ((name, value) for name, value in times.items() if value is not None),
+            ("field_table", reprlib.repr(campaign.field_table)),
+        )
+        raise InvalidSetting(f"{name} = {value}: a run takes {max(steps):.1e} steps; at most 1e8 are allowed")
+    seconds = _SECONDS_PER_POINT * math.prod(campaign.system.shape) * max(sum(steps) / workers, max(steps))
+    if seconds > _LONG:
+        about = f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+        tell(f"simulating {len(steps)} runs of up to {max(steps):.1e} steps: this may take about {about}")
+    calibrated = min((largest_calibrated(campaign, a), a) for a in campaign.anisotropy)
+    if campaign.time_step is not None and campaign.time_step > calibrated[0]:
+        tell(
+            f"warning: time_step = {campaign.time_step:g}: the scheme {campaign.scheme} is calibrated up to "
+            f"{calibrated[0]:.3g} at anisotropy {calibrated[1]:g}; the run may be wrong or unstable"
+        )
 
 
 def _compute(
     campaign: CampaignSettings, folder: Path, inputs: tuple[str, ...], stored: xr.Dataset | None, workers: int
 ) -> None:
-    path, done = folder / DATA, folder / "done"
-    runs = runs_of(campaign)
+    path, runs = folder / DATA, runs_of(campaign)
     if stored is not None:
         _check_medium(stored, campaign)
     starts = [None if stored is None else _place(stored, campaign, run) for run in runs]
-    if not done.is_dir():
-        key = content_key(SIMULATE, campaign, inputs)
-        template = _template(campaign, runs, key)
-        template.to_zarr(path, mode="w", consolidated=False, encoding=_chunks(campaign, template))
-        done.mkdir()
-    missing = [i for i in range(len(runs)) if not (done / str(i)).exists()]
+    if not unfinished.can_continue(folder, DATA):
+        for left in list(folder.iterdir()):
+            remove(left)
+        template = _template(campaign, runs, content_key(SIMULATE, campaign, inputs))
+        with warnings.catch_warnings():
+            # Without consolidated metadata `xarray.open_zarr(path)` warns; with it, zarr does here.
+            warnings.simplefilter("ignore", UserWarning)
+            template.to_zarr(path, mode="w", consolidated=True, encoding=_chunks(campaign, template))
+        unfinished.begin(folder, DATA)
+    missing = [i for i in range(len(runs)) if not unfinished.is_done(folder, DATA, i)]
     source = stored.encoding["source"] if stored is not None else None
-    tasks = (delayed(_simulate_into)(campaign, runs[i], i, path, source, starts[i]) for i in missing)
-    # One thread per process: parallelism goes over runs.
-    pool = Parallel(n_jobs=workers, return_as="generator_unordered", inner_max_num_threads=1)
-    for i in progress(pool(tasks), total=len(missing), title=f"simulating {len(missing)} runs"):
-        (done / str(i)).touch()
-    with warnings.catch_warnings():
-        # Without consolidated metadata `xarray.open_zarr(path)` warns; with it, zarr does here.
-        warnings.simplefilter("ignore", UserWarning)
-        zarr.consolidate_metadata(path)
+    tasks = [(campaign, runs[i], i, folder, source, starts[i]) for i in missing]
+    map_tasks(_simulate_into, tasks, workers=workers, title=f"simulating {len(missing)} runs")
 
 
 def _check_medium(stored: xr.Dataset, campaign: CampaignSettings) -> None:
@@ -136,12 +165,16 @@ def _place(stored: xr.Dataset, campaign: CampaignSettings, run: Run) -> int:
     end = float(stored.time[place, -1])
     if campaign.begin and not math.isclose(end, campaign.begin):
         raise InvalidSetting(f"begin = {campaign.begin}: must be {end:g}, where the stored runs end")
+    check_final_state(stored, place)
     return place
 
 
 def _simulate_into(
-    campaign: CampaignSettings, run: Run, index: int, path: Path, source: str | None, place: int | None
-) -> int:
+    campaign: CampaignSettings, run: Run, index: int, folder: Path, source: str | None, place: int | None
+) -> None:
+    """Simulate a run into its own part of the dataset, and mark it as done."""
+    path = folder / DATA
+    unfinished.clear(path, index)
     before = None if source is None else open_dataset(source).isel(run=place)
     start = None if before is None else before["final_state"].values
     simulation, group = Simulation(campaign, run, start), zarr.open_group(path, mode="r+")
@@ -150,7 +183,8 @@ def _simulate_into(
     arrays = {name: group[simulation.system.field if name == "image" else name] for name in Frame._fields}
     chunk, first = arrays["rate"].chunks[1], 0
     held = {name: np.empty((chunk, *array.shape[2:]), array.dtype) for name, array in arrays.items()}
-    for number, frame in enumerate(simulation, start=1):
+    frames = progress(simulation, total=campaign.frames, title=f"frames at anisotropy {run.anisotropy:g}")
+    for number, frame in enumerate(frames, start=1):
         for name, values in held.items():
             values[number - first - 1] = getattr(frame, name)
         if number - first == chunk or number == campaign.frames:
@@ -168,7 +202,7 @@ def _simulate_into(
         single["final_state"] = simulation.state
     for name, value in single.items():
         group[name][index] = value
-    return index
+    unfinished.mark(folder, DATA, index)
 
 
 def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Dataset:
@@ -232,7 +266,7 @@ def _chunks(campaign: CampaignSettings, template: xr.Dataset) -> dict[str, dict]
     sizes, chunks = template.sizes, {}
     held = max(1, min(sizes["frame"], _BUFFER // (4 * sizes["y"] * sizes["x"])))
     for name, variable in template.variables.items():
-        if variable.dims[0] == "run" and name not in ("anisotropy", "sample", "sweep_rate"):
+        if variable.dims[0] == "run" and name not in unfinished.FIXED:
             chunks[name] = {"chunks": tuple(1 if d == "run" else sizes[d] for d in variable.dims)}
     for name in ("rate", template.attrs["field"]):
         chunks[name] = {"chunks": (1, held, sizes["y"], sizes["x"])}

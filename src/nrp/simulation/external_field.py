@@ -6,11 +6,13 @@ from bisect import bisect_right
 from collections.abc import Callable
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from nrp.base import InvalidSetting, reason
 from nrp.simulation.settings import CampaignSettings
 
 
@@ -78,3 +80,25 @@ def _line(left: tuple[float, float], right: tuple[float, float]) -> Callable[[fl
     (start, value), (end, final) = left, right
     slope = (final - value) / (end - start) if end > start else 0.0
     return lambda time: value + slope * (time - start)
+
+
+def read_table(path: Path) -> tuple[tuple[float, float], ...]:
+    """Return the rows (time, h) of a CSV file with two columns and no header.
+
+    Raises
+    ------
+    InvalidSetting
+        If the file cannot be read as such.
+    """
+    wanted = f"field_table = {str(path)!r}: must hold lines of two numbers, time and field, and no header"
+    try:
+        # Some spreadsheets begin a file with a mark of its encoding.
+        lines = [
+            line.split(",") for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()
+        ]
+        table = tuple((float(time), float(field)) for time, field in lines)
+    except (OSError, ValueError) as error:
+        raise InvalidSetting(f"{wanted} ({reason(error)})") from None
+    if not table:
+        raise InvalidSetting(f"{wanted} (it is empty)")
+    return table

@@ -67,8 +67,8 @@ class Simulation:
         self.external_field = ExternalField.of(campaign, run.sweep_rate)
         self.time_step, self.error = time_step(campaign, run.anisotropy)
         self.onset_time = math.nan
-        """First time at which the margin of the system is negative somewhere, looked for after every step; nan
-        until then."""
+        """First time at which the margin of the system is negative somewhere, looked for after every step;
+        nan until then."""
         self.system = SYSTEMS[campaign.system.system].draw(
             campaign.system, anisotropy=run.anisotropy, **sample
         )
@@ -159,3 +159,9 @@ def simulate_run(campaign: CampaignSettings, run: Run, start: ndarray | None = N
 def runs_of(campaign: CampaignSettings) -> list[Run]:
     """Return the runs of a campaign in their fixed order: rate, sample, anisotropy."""
     return [Run(*choice) for choice in product(campaign.sweep_rate, campaign.sample, campaign.anisotropy)]
+
+
+def number_of_steps(campaign: CampaignSettings, run: Run) -> int:
+    """Return about how many time steps a run takes: at least one from frame to frame."""
+    length = campaign.end(run.sweep_rate) - campaign.begin
+    return math.ceil(length / time_step(campaign, run.anisotropy)[0]) + campaign.frames - 1

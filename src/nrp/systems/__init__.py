@@ -1,7 +1,7 @@
 """Gradient systems: each file holds one, with its settings, equation, energy, mobility, start and images.
 
-A system knows neither solver nor data, and nobody outside this folder names one: `SYSTEMS` has them all.  A
-new one is a file with its settings and its class, and a line in the registry.
+A system knows neither solver nor data, and nobody outside this folder names one: `SYSTEMS` has them all.
+A new one is a file with its settings and its class, and a line in the registry.
 """
 
 from __future__ import annotations

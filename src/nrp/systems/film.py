@@ -17,14 +17,13 @@ the equation of motion.  The kernel is ``G_k = a₀ − a₁ k`` in Fourier spac
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from nrp.base import NonNegative, Positive
 from nrp.systems.plane import Plane, PlaneSettings, wavenumbers
 
 
@@ -35,15 +34,16 @@ class FilmSettings(PlaneSettings):
     """
 
     system: Literal["film"] = "film"
-    stiffness: Positive = 2.0
+    stiffness: Annotated[float, Field(gt=0, le=1e3)] = 2.0
     """β, the exchange between neighbouring spins."""
-    dipolar: NonNegative = 2 / math.pi
+    dipolar: Annotated[float, Field(ge=0, le=1e3)] = 2 / math.pi
     """γ, the strength of the dipolar interaction."""
-    cutoff: Positive = math.pi / 2
+    cutoff: Annotated[float, Field(gt=0, ge=1e-3, le=1e3)] = math.pi / 2
     """d, the short-distance cut-off of the dipolar kernel."""
     disorder: Literal["quarter", "unit_mean", "zero_mean", "none"] = "quarter"
     """Reading of λ(r): ``1 + μ/4``, ``1 + μ``, ``μ`` or ``1``, with ``μ ~ N(0, strength²)``."""
-    disorder_strength: NonNegative = 0.3
+    disorder_strength: Annotated[float, Field(ge=0, le=100)] = 0.3
+    """Standard deviation of μ."""
 
     def largest_step(self, anisotropy: float) -> None:
         """Return None: the step of a film comes from a calibration."""

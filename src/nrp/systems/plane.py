@@ -23,7 +23,7 @@ from numpy import ndarray
 from pydantic import Field, model_validator
 from scipy.fft import irfft2, rfft2
 
-from nrp.base import Count, NonNegative, Pair, Positive
+from nrp.base import Count, Pair, Positive
 from nrp.systems.base import System, SystemSettings
 
 MAX_POINTS = 2**15
@@ -39,13 +39,15 @@ class PlaneSettings(SystemSettings):
     box: Pair = (64.0, 64.0)
     """Sides (y, x) of the periodic box; one number means a square."""
     dx: Positive = 0.5
+    """Spacing of the grid, in units of length."""
     coarsen: Count = 2
     """Stored frames are averages over blocks of ``coarsen × coarsen`` grid points."""
     start: Literal["equilibrium", "uniform", "random"] = "equilibrium"
     """The state a run begins with: saturated in the first field, ``start_level`` everywhere, or drawn
     for each grid point between plus and minus ``start_level``."""
     start_level: Annotated[float, Field(ge=-10, le=10)] = 1.0
-    noise: NonNegative = 0.0
+    """The level of a uniform start, and the bound of a random one."""
+    noise: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Standard deviation of the seeded noise added to that state."""
 
     @property

@@ -194,7 +194,7 @@ def _unit_shapes(dimension: int) -> tuple[ndarray, ...]:
     return (*moments[1:], *np.array([(shape.steepness, shape.own) for shape in shapes]).T)
 
 
-@analysis("droplets", version=2, needs={"films": Dataset("films"), "onsets": Outcome("onset")})
+@analysis("droplets", version=3, needs={"films": Dataset("films"), "onsets": Outcome("onset")})
 def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> Result:
     """Return the thresholds of the droplet model over anisotropy, beside those of waves and of the film.
 
@@ -203,6 +203,8 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
     first negative point, mean over the samples with the 95 % interval of the mean (Student's t).
     ``crossing``, the anisotropy above which, as case, ``droplets before waves``, ``worms before waves`` and
     ``worms at the onset`` pay at higher fields than those begin; null where there is none.
+    ``density_share``, the best density of a lattice over the largest one here, with the field less the
+    threshold of a droplet as case.
     Arrays: ``alphas`` and these fields; at one anisotropy, ``fields``, ``densities``, the ``lattice_energy``
     (field, density) per area of domains with the shape that they have at their threshold, and
     ``best_density`` (field).
@@ -240,7 +242,8 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
     ):
         rows.append(row("crossing", _crossing(alphas, curves[first] - curves[second]), case=case))
     highest, shape, depth = threshold(anisotropy, film=film)
-    fields = highest + np.array([0.05, 0.0, -0.05, -0.1, -0.15])
+    shifts = (0.05, 0.0, -0.05, -0.1, -0.15)
+    fields = highest + np.array(shifts)
     closest = 2 * (shape.radius + 2 * shape.wall)
     spacings = closest * np.geomspace(1, 8, 60)
     energies = [
@@ -261,6 +264,10 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
     ]
     lattice = np.array(energies)
     best = np.where(lattice.min(axis=1) < 0, density(spacings)[lattice.argmin(axis=1)], 0.0)
+    shares = zip(shifts, best / best.max(), strict=True)
+    rows += [
+        row("density_share", share, case=f"{shift:+g}", anisotropy=anisotropy) for shift, share in shares
+    ]
     return Result.of(
         rows,
         alphas=alphas,

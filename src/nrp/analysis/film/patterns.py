@@ -67,22 +67,25 @@ def morphology(image: Float[ndarray, "y x"], pixel: float) -> dict[str, float]:
     }
 
 
-@analysis("patterns", version=4, needs={"films": Dataset("films"), "samples": Dataset("samples")})
+@analysis("patterns", version=5, needs={"films": Dataset("films"), "samples": Dataset("samples")})
 def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
     """Return the morphology of the final states, over anisotropy and disorder.
 
     Rows: every descriptor of `morphology` per anisotropy, mean over the samples with the 95 % interval
-    of the mean (Student's t); of the mean number of domains also ``domain_peak`` (its largest value and
-    where), ``domain_rise`` and ``domain_fall`` (the largest from one anisotropy to the next, and the middle
-    of the two).
+    of the mean (Student's t); of the mean number of domains also ``domain_peak``, its largest value, and
+    ``domain_rise`` and ``domain_fall``, its largest changes from one anisotropy to the next, with the
+    anisotropies in ``domain_peak_place``, ``domain_rise_place`` and ``domain_fall_place``.
     ``labyrinth_share``, the share of the samples that are a labyrinth, stretched by more than `LABYRINTH`,
     with its 95 % interval (Clopper and Pearson); ``labyrinth_end`` and ``labyrinth_return``, between which
     anisotropies the mean stretch is below that, with intervals by a bootstrap over the samples.
     ``topology_change``, by how much the mean persistence images of the components change from one anisotropy
-    to the next, over their mean size, at the middle of the two; ``topology_noise``, by how much they would if
-    only the samples were others.
-    Arrays: ``alphas``, each descriptor per (sample, anisotropy), and ``persistence_images`` (anisotropy,
-    sense, persistence, birth) of the components of sub- and superlevel sets, mean over samples.
+    to the next, over their mean size, at the middle of the two; the largest, ``topology_peak``, and where it
+    is, ``topology_peak_place``; and, as shares of the largest, ``topology_return_share``, the change
+    nearest the return of the labyrinth, and ``topology_noise_share``, by how much they would change if only
+    the samples were others; the latter itself is ``topology_noise``.
+    Arrays: ``alphas``, each descriptor per (sample, anisotropy), ``persistence_images`` (anisotropy, sense,
+    persistence, birth) of the components of sub- and superlevel sets, mean over samples; and of the first
+    sample ``final_states`` (anisotropy, y, x) and ``persistence_pairs``, see `persistence_pairs`.
     """
     pixel = float(films.x[1] - films.x[0])
     runs, alphas = by_sample(films, samples)
@@ -98,8 +101,40 @@ def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
         ("domain_fall", -steps, middles),
     ):
         best = values.argmax()
-        rows.append(row(name, values[best], anisotropy=places[best]))
+        rows += [row(name, values[best]), row(f"{name}_place", places[best])]
     rows += _class_rows(alphas, grid["domain_stretch"])
+    means, topology = _topology(alphas, images, back=Result.of(rows).value("labyrinth_return"))
+    return Result.of(
+        rows + topology,
+        alphas=alphas,
+        persistence_images=means,
+        final_states=images[0],
+        persistence_pairs=persistence_pairs(images[0], alphas),
+        **grid,
+    )
+
+
+def persistence_pairs(images: Float[ndarray, "a y x"], alphas: ndarray) -> Float[ndarray, "pair 4"]:
+    """Return (anisotropy, sense, birth, death) of the components of level sets that die.
+
+    Their sense is 1 where the level rises, so that components are dark, and −1 where it falls.
+    """
+    found = [np.empty((0, 4))]
+    for alpha, image in zip(alphas, images, strict=True):
+        for sense in (1, -1):
+            ends = sense * persistence(sense * image, dimension=0)
+            ends = ends[np.isfinite(ends).all(axis=1)]
+            found.append(np.column_stack([np.full((len(ends), 2), (alpha, sense)), ends]))
+    return np.concatenate(found)
+
+
+def _topology(
+    alphas: ndarray, images: Float[ndarray, "sample a y x"], *, back: float
+) -> tuple[Float[ndarray, "a sense persistence birth"], list[dict]]:
+    """Return the mean persistence images, and the rows of how they change over the anisotropy.
+
+    `back` is where the labyrinth returns, nan if it does not.
+    """
     every = np.array(
         [
             [
@@ -112,14 +147,22 @@ def patterns(films: xr.Dataset, samples: xr.Dataset) -> Result:
     means = every.mean(axis=1)
     size = np.linalg.norm(means, axis=(2, 3)).mean()
     changes = np.linalg.norm(np.diff(means, axis=0), axis=(2, 3)).mean(axis=1) / size
-    if len(images) > 1:
-        variance = every.var(axis=1, ddof=1).sum(axis=(2, 3)) / len(images)
-        rows.append(row("topology_noise", np.sqrt(2 * variance).mean() / size))
-    rows += [
+    middles, largest = (alphas[1:] + alphas[:-1]) / 2, changes.max()
+    there = changes[np.abs(middles - back).argmin()] if np.isfinite(back) else np.nan
+    rows = [
         row("topology_change", change, anisotropy=middle)
         for change, middle in zip(changes, middles, strict=True)
     ]
-    return Result.of(rows, alphas=alphas, persistence_images=means, **grid)
+    rows += [
+        row("topology_peak", largest),
+        row("topology_peak_place", middles[changes.argmax()]),
+        row("topology_return_share", there / largest),
+    ]
+    if len(images) > 1:
+        variance = every.var(axis=1, ddof=1).sum(axis=(2, 3)) / len(images)
+        noise = np.sqrt(2 * variance).mean() / size
+        rows += [row("topology_noise", noise), row("topology_noise_share", noise / largest)]
+    return means, rows
 
 
 def _class_rows(alphas: ndarray, stretch: Float[ndarray, "sample a"]) -> list[dict]:

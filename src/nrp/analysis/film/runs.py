@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 
@@ -20,6 +23,11 @@ def by_sample(films: xr.Dataset, samples: xr.Dataset) -> tuple[list[xr.Dataset],
     others = [part for _, part in samples.groupby("sample")]
     runs = [part.sortby("anisotropy") for part in (films, *others)]
     return runs, runs[0]["anisotropy"].values
+
+
+def nearest(values: Float[ndarray, " n"], wanted: Sequence[float]) -> Int[ndarray, " wanted"]:
+    """Return the place of the value nearest each that is wanted, the first of several."""
+    return np.array([np.abs(values - each).argmin() for each in wanted])
 
 
 def zero_crossing(x: Float[ndarray, " n"], y: Float[ndarray, " n"], i: int) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
@@ -23,7 +24,7 @@ def _options(profile) -> dict[str, object]:
     return {"alphas": profile.figure_anisotropy}
 
 
-@analysis("curves", version=4, needs=_needs, options=_options)
+@analysis("curves", version=5, needs=_needs, options=_options)
 def sweep_curves(observations: Sequence[Observation], *, alphas: Sequence[float]) -> Result:
     """Return what Fig. 2A and 2B show, for single runs: V, errors and predicted frames in time.
 
@@ -72,6 +73,18 @@ def sweep_curves(observations: Sequence[Observation], *, alphas: Sequence[float]
         onset_time=first.data["onset_time"].values,
         **{name: np.stack(values) for name, values in found.items()},
     )
+
+
+def labelled_frames(
+    time: Float[ndarray, "2 frame"], onset_time: Float[ndarray, " 2"]
+) -> list[tuple[int, int]]:
+    """Return (run, frame) of the points a to f of Fig. 2A: before and after each onset, and at the end."""
+    last = time.shape[1] - 1
+    points = []
+    for run in range(2):
+        first = int(np.searchsorted(time[run], onset_time[run]))
+        points += [(run, max(first - 2, 1)), (run, min(first + 3, last - 1)), (run, last)]
+    return points
 
 
 def _rms(guess: Tensor, target: Tensor) -> ndarray:

@@ -80,6 +80,15 @@ def diagnostics(observations: Observations) -> Result:
     return Result.of(rows, singular_values=np.sqrt(values))
 
 
+def stretching(singular_values: Float[ndarray, "state latent"]) -> Float[ndarray, "quantile latent"]:
+    """Return how the decoder stretches: the singular values over their rms, falling.
+
+    Their median over the states, and between which values the middle 90 % lie: quantiles 5 %, 50 % and 95 %.
+    """
+    falling = singular_values[:, ::-1] / np.sqrt(np.mean(singular_values**2))
+    return np.quantile(falling, [0.05, 0.5, 0.95], axis=0)
+
+
 def _rate_rows(parts: Sequence[Observation], table: Lookup, arm: str, **common: object) -> list[dict]:
     """Return the rows of `explained_variance`."""
     true, velocity, controls = (

@@ -106,8 +106,10 @@ def _add_law(pool: Pool, scenes: Sequence[Scene], law: Law, *, member: int, far:
 
 
 def _add_truth(pool: Pool, scene: Scene) -> None:
-    images, split = scene.frames.images, scene.split
-    last = torch.cat([images[:, :1], 2 * images[:, 1:-1] - images[:, :-2]], dim=1)
+    images, split, change = scene.frames.images, scene.split, scene.frames.images.diff(dim=1)
+    intervals = np.diff(scene.times, axis=1)
+    longer = torch.from_numpy(intervals[:, 1:] / intervals[:, :-1]).float()[..., None]
+    last = torch.cat([images[:, :1], images[:, 1:-1] + longer * change[:, :-1]], dim=1)
     exact = images[:, :-1] + scene.frames.intervals[..., None] * scene.frames.rates[:, :-1]
     for arm, guess in (("extrapolation", last), ("exact_rate", exact)):
         label = Label("one_step_rmse", split, arm, None, 1)
@@ -212,7 +214,9 @@ def _add_rollout(add, scene: Scene, arm: str, start: str, squares: Tensor) -> No
     """Add the error of a rollout, in standard deviations of its run, and whether it has diverged."""
     errors = squares.sqrt() / scene.deviation[:, None]
     errors = errors.nan_to_num(nan=AWAY, posinf=AWAY).clamp(max=AWAY).numpy()
-    after = np.arange(scene.last + 1) > scene.starts[start][:, None]
+    # A run in which no pixel ever changes has no scale for its errors.
+    varies = (scene.deviation > 0).numpy()
+    after = (np.arange(scene.last + 1) > scene.starts[start][:, None]) & varies[:, None]
     counts, follows = after.sum(axis=1), after.any(axis=1)
     total = np.where(after, errors, 0.0).sum(axis=1)
     label = Label("rollout_error", scene.split, arm, start)

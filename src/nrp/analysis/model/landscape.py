@@ -18,7 +18,7 @@ _RANGE = 1.3
 """Half-width of the square on which landscapes are compared, inside the square of the starts."""
 
 
-@analysis("landscape", version=3, needs={"model": Model("bead"), "films": Dataset("beads")})
+@analysis("landscape", version=4, needs={"model": Model("bead"), "films": Dataset("beads")})
 def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
     """Hold the potential learned from the bead's films against the landscape it slid in.
 
@@ -60,7 +60,7 @@ def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
     positions = np.array([place for place, _ in wells])
     barrier = bead.barrier
     stretch = _stretch(model, bead, places.reshape(-1, 2))
-    common = {"arm": model.settings.arm, "case": "affine_fit", "anisotropy": alpha, "members": 1}
+    common = {"arm": model.settings.arm, "case": "affine_fit", "members": 1}
     rows = [
         row("energy_r2", r2, **common),
         row("barrier_error", np.max(np.abs(depths - barrier)) / barrier, **common),

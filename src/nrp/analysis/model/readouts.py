@@ -53,7 +53,9 @@ def readouts(
 
 
 def add_readouts(add: Callable, scene: Scene, arm: str, images: Float[Tensor, "run described pixel"]) -> None:
-    """Add ``readout_error`` of images of disordered films: Σ|error| over Σ|error of the first image|.
+    """Add ``readout_error`` of images of disordered films of a known system.
+
+    It is Σ|error| over Σ|error of the first image|.
 
     Parameters
     ----------
@@ -64,7 +66,8 @@ def add_readouts(add: Callable, scene: Scene, arm: str, images: Float[Tensor, "r
     images
         In the described frames of the scene.
     """
-    if "disorder" not in scene.data or not len(scene.described):
+    known = "disorder" in scene.data and "settings" in scene.data.attrs
+    if not known or not len(scene.described):
         return
     shape = (*images.shape[:2], scene.data.sizes["y"], scene.data.sizes["x"])
 

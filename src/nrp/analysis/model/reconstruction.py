@@ -1,4 +1,4 @@
-"""How many numbers an image needs: linear modes, networks of several latent dimensions, intrinsic dimension."""
+"""How many numbers an image needs: linear modes, networks of several sizes, the intrinsic dimension."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import xarray as xr
+from jaxtyping import Float
 from numpy import ndarray
 from skdim.id import MLE
 
+from nrp.analysis.film.runs import nearest
 from nrp.analysis.model.forecast import forecast
 from nrp.analysis.registry import Dataset, Model, Needs, Observed, analysis
-from nrp.evaluation import Result, row
+from nrp.evaluation import Observation, Result, row
 from nrp.evaluation.observation import Observations
 from nrp.reduction import ModelSettings, coverage, images_of, load_frames
 from nrp.reduction.coordinates import leading_modes
@@ -61,6 +63,26 @@ def pod_reconstruction(
         for count, missed in zip(counts, sums, strict=False)
     ]
     return Result.of(rows)
+
+
+def final_frames(
+    observation: Observation, alphas: Sequence[float]
+) -> tuple[Float[ndarray, "2 run y x"], list[float]]:
+    """Return final frames and what a model makes of them, and their anisotropies.
+
+    Parameters
+    ----------
+    observation
+        Of films; for each anisotropy that is wanted, the first run with the nearest one is taken.
+    alphas
+        The anisotropies that are wanted.
+    """
+    grid = observation.data["anisotropy"].values
+    runs = nearest(grid, alphas)
+    with torch.no_grad():
+        rebuilt = observation.model.decode(observation.z[runs, -1])
+    pair = torch.stack([observation.frames.images[runs, -1], rebuilt])
+    return pair.reshape(*pair.shape[:2], *observation.model.shape).numpy(), grid[runs].tolist()
 
 
 def _needs_of_latents(profile) -> Needs | None:

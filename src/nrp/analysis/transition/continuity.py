@@ -24,12 +24,12 @@ def _needs(profile, arm: str) -> Needs:
     return {"reading": Published(f"transition_{arm}")}
 
 
-@analysis("continuity", version=2, needs=_needs, each="arm")
+@analysis("continuity", version=3, needs=_needs, each="arm")
 def continuity(reading: Result, *, level: float = LEVEL, every: int = 1) -> Result:
     """Return the tests of all curves of `nrp.analysis.transition.reading.transition`.
 
     Rows: those of `jump_rows`, with the curve as case; ``tests`` and ``alarms``, the number of curves that
-    are tested and of those with a p value below the level.
+    are tested and of those with a p value below the level, with the arm.  Array: the ``alphas`` of the tests.
 
     Parameters
     ----------
@@ -55,8 +55,9 @@ def continuity(reading: Result, *, level: float = LEVEL, every: int = 1) -> Resu
             columns = {"arm": of["arm"], "members": of["members"]}
             rows += jump_rows(name, alphas, curves[:, ::every], level=level, **columns)
     tests = [entry["value"] for entry in rows if entry["metric"] == "jump_p_value"]
-    rows += [row("tests", len(tests)), row("alarms", sum(p < level for p in tests))]
-    return Result.of(rows)
+    of = {"arm": reading.table["arm"].dropna().iloc[0]}
+    rows += [row("tests", len(tests), **of), row("alarms", sum(p < level for p in tests), **of)]
+    return Result.of(rows, alphas=alphas)
 
 
 def weighed(name: str, curves: Float[ndarray, "*units a"]) -> Float[ndarray, "*units a"]:

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from nrp.analysis.transition.continuity import weighed
 from nrp.analysis.transition.controls import ControlSettings, Kind
-from nrp.book.figures import BLUE, GREEN, GREY, PAIR, RED, STYLES, subplots
+from nrp.book.figures.style import BLUE, GREEN, GREY, PAIR, RED, STYLES, subplots
 from nrp.evaluation import Result
 
 TESTED = {
@@ -84,9 +84,8 @@ def moments(result: Result) -> Figure:
     axes[2].plot(a["alphas"], first, color=BLUE, lw=1.4, label="its own sample")
     _spread(axes[2], a["alphas"], a["gradient on other samples"], color=RED, ls="--", label="other disorder")
     for ax in axes:
-        ax.set(xlabel="anisotropy α", ylim=(0, None))
+        ax.set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖", ylim=(0, None))
         ax.legend(fontsize=7)
-    axes[0].set(ylabel="‖∂V/∂z‖")
     return figure
 
 
@@ -99,12 +98,13 @@ def _spread(ax: Axes, x: ndarray, curves: ndarray, *, color: str, ls: object, la
 
 def tested_curves(result: Result, tests: Result) -> Figure:
     """The curves of the test, each over its range, with the best place for a jump."""
-    a = result.arrays
+    a, alphas = result.arrays, tests.arrays["alphas"]
+    shown = np.isin(a["alphas"], alphas)
     figure, axes = subplots(2, len(TESTED) // 2, (9.8, 4.6), sharex=True, sharey=True)
     for ax, (name, words) in zip(axes.flat, TESTED.items(), strict=True):
-        curve = weighed(name, a[name]).mean(axis=0)
+        curve = weighed(name, a[name]).mean(axis=0)[shown]
         p = tests.value("jump_p_value", case=name)
-        ax.plot(a["alphas"], (curve - curve.min()) / np.ptp(curve), "o-", ms=3, color=BLUE)
+        ax.plot(alphas, (curve - curve.min()) / np.ptp(curve), "o-", ms=3, color=BLUE)
         ax.axvline(tests.value("jump_position", case=name), ls="--", color=RED)
         ax.set_title(f"{words}, p = {p:.3f}", fontsize=9)
     for ax in axes[1]:
@@ -152,7 +152,7 @@ def detection(power: Result, kinds: Sequence[Kind]) -> Figure:
         for ax, (metric, names) in zip(axes, sides, strict=True):
             rows = power.select(metric=metric, case=curve, system=kinds[0].system)
             rows = rows.set_index("split").loc[list(names)]
-            value, low, high = (rows[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
+            value, low, high = (rows[name].to_numpy() for name in ("value", "low", "high"))
             at = np.arange(len(rows)) + 0.12 * (shift - 1)
             style = {"color": color, "marker": marker, "ls": line, "ms": 5, "lw": 1.2}
             ax.errorbar(at, value, [value - low, high - value], label=label, capsize=2, **style)

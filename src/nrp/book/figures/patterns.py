@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nrp.analysis.film.patterns import LABYRINTH
-from nrp.analysis.images.persistence import persistence
-from nrp.book.figures import BLUE, FIELD_MAP, GREEN, GREY, PAIR, RED, STYLES, show_image, subplots
+from nrp.analysis.film.runs import nearest
+from nrp.book.figures.style import (
+    BLUE,
+    FIELD_MAP,
+    GREEN,
+    GREY,
+    PAIR,
+    RED,
+    STYLES,
+    interval,
+    panels,
+    show_image,
+    subplots,
+)
 from nrp.evaluation import Result
 
 _MARKS = tuple(zip((BLUE, RED, GREEN, GREY, "black"), STYLES, "os^Dv", strict=True))
 
 
-def final_patterns(films: xr.Dataset, alphas: tuple[float, ...]) -> Figure:
+def final_patterns(patterns: Result, alphas: Sequence[float]) -> Figure:
     """The magnetization at the end of the sweep, one picture per anisotropy."""
-    figure, axes = subplots(1, len(alphas), (9.0, 1.9))
-    for ax, alpha in zip(axes, alphas, strict=True):
-        film = films.isel(run=int(np.argmin(np.abs(films.anisotropy.values - alpha))), frame=-1)
-        picture = show_image(ax, film.magnetization.values, title=f"α = {float(film.anisotropy):g}")
+    a = patterns.arrays
+    figure, axes = panels(len(alphas), (9.0, 1.9))
+    for ax, place in zip(axes, nearest(a["alphas"], alphas), strict=True):
+        picture = show_image(ax, a["final_states"][place], title=f"α = {a['alphas'][place]:g}")
     figure.colorbar(picture, ax=axes, shrink=0.8, label="φ")
     return figure
 
@@ -53,33 +66,28 @@ def descriptors(result: Result) -> Figure:
     return figure
 
 
-def _with_interval(ax: Axes, result: Result, name: str, **where: object) -> None:
-    rows = result.select(metric=name, **where).astype({"anisotropy": float, "value": float})
-    low, high = (rows[side].fillna(rows["value"]).astype(float) for side in ("low", "high"))
+def _with_interval(ax: Axes, result: Result, name: str) -> None:
+    """Draw the mean of a descriptor over the anisotropy, and its interval."""
+    rows = result.select(metric=name)
+    value, low, high = interval(rows)
     ax.fill_between(rows.anisotropy, low, high, color=BLUE, alpha=0.2, label="95 % interval")
-    ax.plot(rows.anisotropy, rows.value, "o-", ms=3, color=BLUE, label="mean over samples")
+    ax.plot(rows.anisotropy, value, "o-", ms=3, color=BLUE, label="mean over samples")
 
 
-def persistence_diagrams(films: xr.Dataset, patterns: Result, alphas: tuple[float, ...]) -> Figure:
+def persistence_diagrams(patterns: Result, alphas: Sequence[float]) -> Figure:
     """Birth and death of the components of one film per anisotropy, and persistence images over samples."""
-    figure, axes = subplots(2, len(alphas), (9.4, 5.0))
-    every = patterns.arrays["alphas"]
-    images = patterns.arrays["persistence_images"]
-    for (top, bottom), alpha in zip(axes.T, alphas, strict=True):
-        place = int(np.argmin(np.abs(every - alpha)))
-        film = films.isel(run=int(np.argmin(np.abs(films.anisotropy.values - alpha))), frame=-1)
-        image = film.magnetization.values.astype(float)
-        for sign, marker, color, label in (
-            (1, "o", BLUE, "dark, from below"),
-            (-1, "^", RED, "bright, from above"),
-        ):
-            found = sign * persistence(sign * image, dimension=0)
-            found = found[np.isfinite(found).all(axis=1)]
-            top.plot(*found.T, marker, ms=3, color=color, mfc="none", label=label)
+    every, images, pairs = (
+        patterns.arrays[name] for name in ("alphas", "persistence_images", "persistence_pairs")
+    )
+    figure, axes = subplots(2, len(alphas), (9.4, 5.0), squeeze=False)
+    senses = ((1, "o", BLUE, "dark, from below"), (-1, "^", RED, "bright, from above"))
+    for (top, bottom), place in zip(axes.T, nearest(every, alphas), strict=True):
+        alpha = every[place]
+        for sense, marker, color, label in senses:
+            here = pairs[(pairs[:, 0] == alpha) & (pairs[:, 1] == sense)]
+            top.plot(*here[:, 2:].T, marker, ms=3, color=color, mfc="none", label=label)
         top.plot((-1.3, 1.3), (-1.3, 1.3), color=GREY, lw=1)
-        top.set(
-            xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal", title=f"α = {every[place]:g}", xlabel="birth"
-        )
+        top.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal", title=f"α = {alpha:g}", xlabel="birth")
         bottom.imshow(np.sqrt(images[place, 0]), origin="lower", cmap=FIELD_MAP, extent=(-1.5, 1.5, 0, 3))
         bottom.set(xlabel="birth")
         bottom.grid(visible=False)
@@ -92,38 +100,38 @@ def persistence_diagrams(films: xr.Dataset, patterns: Result, alphas: tuple[floa
 def topology_change(patterns: Result) -> Figure:
     """By how much the topology changes from one anisotropy to the next, beside the share of labyrinths."""
     figure, axes = subplots(1, 2, (8.6, 2.9))
-    rows = patterns.select(metric="topology_change").astype({"anisotropy": float, "value": float})
+    rows = patterns.select(metric="topology_change")
     axes[0].plot(rows.anisotropy, rows.value, "o-", ms=3, color=BLUE)
     axes[0].axhline(patterns.value("topology_noise"), color=GREY, ls=":", label="other samples alone")
     axes[0].legend(fontsize=8)
     axes[0].set(xlabel="anisotropy α", ylabel="change of the persistence images", ylim=(0, None))
     rows = patterns.select(metric="labyrinth_share")
-    rows = rows.astype(dict.fromkeys(("anisotropy", "value", "low", "high"), float))
-    errors = [rows.value - rows.low, rows.high - rows.value]
-    axes[1].errorbar(rows.anisotropy, rows.value, errors, fmt="o", ms=4, color=BLUE, elinewidth=1)
+    value, low, high = interval(rows)
+    errors = [value - low, high - value]
+    axes[1].errorbar(rows.anisotropy, value, errors, fmt="o", ms=4, color=BLUE, elinewidth=1)
     for name in ("labyrinth_end", "labyrinth_return"):
-        found = patterns.select(metric=name).iloc[0]
-        if found["value"] is not None:
-            axes[1].axvline(found["value"], color=RED, ls="--", lw=1)
+        if np.isfinite(place := patterns.value(name)):
+            axes[1].axvline(place, color=RED, ls="--", lw=1)
     axes[1].set(xlabel="anisotropy α", ylabel="share of labyrinths", ylim=(-0.05, 1.05))
     return figure
 
 
-def formation(result: Result, alphas: tuple[float, ...]) -> Figure:
+def formation(result: Result, alphas: Sequence[float]) -> Figure:
     """How domains appear and merge: their number in time, the share that merges, and how long it takes."""
     a = result.arrays
     figure, axes = subplots(1, 3, (9.6, 3.0))
-    for alpha, (color, line, _) in zip(alphas, _MARKS, strict=False):
-        place = int(np.argmin(np.abs(a["alphas"] - alpha)))
+    for place, (color, line, _) in zip(nearest(a["alphas"], alphas), _MARKS, strict=False):
         number = a["domains_in_time"][:, place].mean(axis=0)
         axes[0].plot(a["time"][place], number, ls=line, color=color, label=f"α = {a['alphas'][place]:g}")
     axes[0].set(xlabel="time", ylabel="negative domains")
     axes[0].legend(fontsize=8)
     _with_interval(axes[1], result, "merged_share")
     axes[1].set(xlabel="anisotropy α", ylabel="share of domains that merge", ylim=(-0.05, 1.05))
-    for name, style in (("domain_time", PAIR[0]), ("filling_time", PAIR[1])):
-        rows = result.select(metric=name).astype({"anisotropy": float, "value": float})
-        label = {"domain_time": "half of the domains", "filling_time": "half of the area"}[name]
+    for name, label, style in (
+        ("domain_time", "half of the domains", PAIR[0]),
+        ("filling_time", "half of the area", PAIR[1]),
+    ):
+        rows = result.select(metric=name)
         axes[2].plot(rows.anisotropy, rows.value, label=label, **style)
     axes[2].set(xlabel="anisotropy α", ylabel="time from the onset", ylim=(0, None))
     axes[2].legend(fontsize=8)
@@ -147,16 +155,16 @@ def onset_times(result: Result) -> Figure:
     return figure
 
 
-def sensitivity(result: Result, cases: tuple[str, ...]) -> Figure:
+def sensitivity(result: Result, cases: Sequence[str]) -> Figure:
     """Onset time and number of final domains over the anisotropy, for several boxes or grids."""
     figure, axes = subplots(1, 2, (9.0, 3.2))
     for ax, metric in zip(axes, ("onset_time", "negative_domains"), strict=True):
         for shift, (case, (color, line, marker)) in enumerate(zip(cases, _MARKS, strict=False)):
-            rows = result.select(metric=metric, case=case).astype({"anisotropy": float, "value": float})
-            low, high = (rows[side].fillna(rows["value"]).astype(float) for side in ("low", "high"))
+            rows = result.select(metric=metric, case=case)
+            value, low, high = interval(rows)
             style = {"color": color, "ls": line, "marker": marker, "ms": 4, "lw": 1.2}
             at = rows.anisotropy + 0.02 * shift
-            ax.errorbar(at, rows.value, [rows.value - low, high - rows.value], label=case, **style)
+            ax.errorbar(at, value, [value - low, high - value], label=case, **style)
         ax.set(xlabel="anisotropy α")
     axes[0].set(ylabel="onset time")
     axes[1].set(ylabel="negative domains per 64 × 64", ylim=(0, None))
@@ -164,14 +172,13 @@ def sensitivity(result: Result, cases: tuple[str, ...]) -> Figure:
     return figure
 
 
-def readings(result: Result, cases: dict[str, str], alphas: tuple[float, ...]) -> Figure:
+def readings(result: Result, cases: dict[str, str], alphas: Sequence[float]) -> Figure:
     """Final states for the readings of λ(r), one row each, at some anisotropies."""
     figure, axes = subplots(len(cases), len(alphas), (8.6, 1.75 * len(cases)))
     names = result.table["case"].drop_duplicates().tolist()
     for line, (row, (case, label)) in enumerate(zip(axes, cases.items(), strict=True)):
         images = result.arrays[f"final_{names.index(case)}"]
-        for ax, alpha in zip(row, alphas, strict=True):
-            place = int(np.argmin(np.abs(result.arrays["alphas"] - alpha)))
+        for ax, place in zip(row, nearest(result.arrays["alphas"], alphas), strict=True):
             title = f"α = {result.arrays['alphas'][place]:g}" if line == 0 else ""
             picture = show_image(ax, images[place], title=title)
         row[0].set_ylabel(label)

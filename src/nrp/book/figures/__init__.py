@@ -1,0 +1,9 @@
+"""The figures of the book.  Each takes results and returns a Matplotlib figure.
+
+Lines differ in style as well as in colour, and images use a colour map that is even in lightness, so nothing
+is told by colour alone.
+"""
+
+from nrp.book.figures import bead, film, forecast, model, patterns, style, transition
+
+__all__ = ["bead", "film", "forecast", "model", "patterns", "style", "transition"]

@@ -1,0 +1,120 @@
+"""The figures of the potential in time and of the predictions made from it."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from nrp.analysis.model.curves import labelled_frames
+from nrp.book.figures.style import (
+    BLUE,
+    DOTTED_PAIR,
+    GREEN,
+    GREY,
+    PAIR,
+    RED,
+    STYLES,
+    band,
+    interval,
+    show_image,
+    subplots,
+)
+from nrp.evaluation import Result
+
+
+def overview(curves: Result, transition: Result, alphas: tuple[float, float]) -> Figure:
+    """Fig. 2 of the paper at a glance: potential, error of the prediction, gradient at onset."""
+    a, b = curves.arrays, transition.arrays
+    figure, axes = subplots(1, 3, (9.4, 2.9))
+    for i, alpha in enumerate(alphas):
+        axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
+        axes[1].plot(a["time"][i], a["one_step"][0, i], **PAIR[i], label=f"one step, α = {alpha:g}")
+        nothing = f"doing nothing, α = {alpha:g}"
+        axes[1].plot(a["time"][i], a["persistence"][i], **DOTTED_PAIR[i], label=nothing)
+    axes[2].plot(b["alphas"], b["onset_gradient"].mean(axis=0), "o-", ms=3, color=GREEN)
+    axes[0].set(xlabel="time", ylabel="$V_{NN}$", title="A: potential")
+    axes[1].set(xlabel="time", ylabel="rms error", title="A: prediction")
+    axes[2].set(
+        xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None), title="C: gradient at onset"
+    )
+    axes[0].legend(fontsize=8)
+    axes[1].legend(fontsize=7, loc="upper left")
+    return figure
+
+
+def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
+    """Fig. 2A: V in time and the error one step ahead for two anisotropies; between them the true H."""
+    a = curves.arrays
+    figure, axes = subplots(3, 1, (8.2, 6.6), sharex=True)
+    for i, alpha in enumerate(alphas):
+        axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
+        axes[1].plot(a["time"][i], a["energy"][i], **PAIR[i], label=f"α = {alpha:g}")
+        axes[2].plot(a["time"][i], a["one_step"][0, i], **PAIR[i], label=f"one step ahead, α = {alpha:g}")
+        nothing = f"doing nothing, α = {alpha:g}"
+        axes[2].plot(a["time"][i], a["persistence"][i], **DOTTED_PAIR[i], label=nothing)
+    for letter, (i, frame) in zip("abcdef", labelled_frames(a["time"], a["onset_time"]), strict=True):
+        x, y = a["time"][i, frame], a["potential"][0, i, frame]
+        axes[0].plot(x, y, "o", color=PAIR[i]["color"], ms=5)
+        axes[0].annotate(letter, (x, y), textcoords="offset points", xytext=(4, 5), fontweight="bold")
+    axes[0].set(ylabel="$V_{NN}$")
+    axes[1].set(ylabel="true H per area")
+    axes[2].set(xlabel="time", ylabel="rms error")
+    for ax in axes:
+        ax.legend(fontsize=8)
+    return figure
+
+
+def gauge_fixed(members: Result, alphas: tuple[float, float]) -> Figure:
+    """Fig. 2A with nothing left free: V of every member on the true H, and the errors with their measures."""
+    a = members.arrays
+    figure, axes = subplots(2, 2, (9.0, 5.0), sharex="col")
+    for column, alpha in enumerate(alphas):
+        time, style = a["time"][column], PAIR[column]
+        top, bottom = axes[0, column], axes[1, column]
+        top.plot(time, a["energy"][column], color=GREY, lw=5, alpha=0.4, label="true H per area")
+        band(top, time, a["potential"][:, column], **style, label="V, all members")
+        band(bottom, time, a["one_step"][:, column], **style, label="one step ahead")
+        rebuilt = a["reconstruction"][:, column].mean(axis=0)
+        bottom.plot(time, rebuilt, color=GREEN, ls="-.", lw=1.2, label="reconstruction")
+        bottom.plot(time, a["persistence"][column], color=GREY, ls=":", label="doing nothing")
+        top.set(title=f"α = {alpha:g}", ylabel="energy per area")
+        bottom.set(xlabel="time", ylabel="rms error")
+        for ax in (top, bottom):
+            ax.legend(fontsize=7)
+    return figure
+
+
+def skill_by_lead(result: Result) -> Figure:
+    """Skill in the increment form against the lead time, of an arm and its rivals, with intervals."""
+    figure, axes = subplots(1, 3, (9.4, 3.4), sharey=True)
+    rows = result.select(metric="skill", case="increment")
+    styles = zip((BLUE, GREY, GREEN, RED, "black"), STYLES, "osD^v", strict=True)
+    looks = dict(zip(rows["arm"].unique(), styles, strict=False))
+    for ax, split in zip(axes, ("trained", "new_sweep_rate", "new_disorder"), strict=True):
+        for i, (arm, (color, line, marker)) in enumerate(looks.items()):
+            curve = rows[(rows["arm"] == arm) & (rows["split"] == split)].sort_values("lead_time")
+            values, low, high = (each.clip(lower=-1) for each in interval(curve))
+            at = curve["lead_time"] * (1 + 0.04 * (i - 2))
+            style = {"color": color, "ls": line, "marker": marker, "ms": 4, "lw": 1.2}
+            ax.errorbar(at, values, [values - low, high - values], **style, label=arm.replace("_", " "))
+        ax.axhline(0, color=GREY, lw=1)
+        ax.set(xscale="log", title=split.replace("_", " "), xlabel="frames ahead", ylim=(-1.05, 1.05))
+        ax.set_xticks((1, 2, 5, 10, 30), labels=("1", "2", "5", "10", "30"))
+        ax.minorticks_off()
+    axes[0].set(ylabel="skill (cut at −1)")
+    axes[0].legend(fontsize=7)
+    return figure
+
+
+def six_frames(curves: Result, alphas: tuple[float, float]) -> Figure:
+    """Fig. 2B: truth beside prediction one step ahead, for the frames a to f."""
+    a = curves.arrays
+    points = labelled_frames(a["time"], a["onset_time"])
+    figure, axes = subplots(2, 6, (9.2, 3.6))
+    for column, (letter, (run, frame)) in enumerate(zip("abcdef", points, strict=True)):
+        title = f"{letter}: α = {alphas[run]:g}\nt = {a['time'][run, frame]:.0f}"
+        show_image(axes[0, column], a["truth"][run, frame], title=title)
+        picture = show_image(axes[1, column], a["prediction"][run, frame])
+    axes[0, 0].set_ylabel("truth")
+    axes[1, 0].set_ylabel("prediction")
+    figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
+    return figure
