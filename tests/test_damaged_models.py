@@ -1,4 +1,4 @@
-"""Models and checkpoints whose files are not what was written: one line, and no wrong result."""
+"""Models and checkpoints whose files are damaged: one line, and nothing that only seems right."""
 
 import json
 import shutil

@@ -52,7 +52,8 @@ def test_killed_training_goes_on_to_the_same_weights(blob, tmp_path, settings):
     data = tmp_path / "data.zarr"
     blob.to_zarr(data, consolidated=False)
     script = (
-        "import sys; from nrp.reduction import ModelSettings, train; from nrp.simulation import open_dataset\n"
+        "import sys; from nrp.reduction import ModelSettings, train\n"
+        "from nrp.simulation import open_dataset\n"
         "train([open_dataset(sys.argv[1])], ModelSettings.model_validate_json(sys.argv[2]),"
         " Store(sys.argv[3]))\n"
     )
