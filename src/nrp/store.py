@@ -27,8 +27,7 @@ from nrp.progress import tell
 
 PROVENANCE = "provenance.json"
 _NOT_CONTENT = (PROVENANCE, ".DS_Store")  # the second is left by a file manager that looks into a folder
-_SECONDS_UNTIL_TOLD = 2.0
-"""How long a process waits for another one before it says so."""
+_SECONDS_UNTIL_TOLD = 2.0  # that a process waits for another one
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Store:
     Raises
     ------
     InvalidSetting
-        If the root is no folder; when a result is made, also if the folder cannot be written.
+        If the root is no folder, or, when a result is made, cannot be written.
     """
 
     def __init__(self, root: Path | str | None = None) -> None:
