@@ -23,7 +23,7 @@ from nrp.simulation import (
 )
 from nrp.systems.cahn_hilliard import CahnHilliard, CahnHilliardSettings, growth_rate, wall_energy, wall_width
 
-SMALL = CahnHilliardSettings(box=(8, 12), dx=0.5, coarsen=1)
+SMALL = CahnHilliardSettings(box=(16, 12), dx=0.5, coarsen=1)
 SCHEMES = pytest.mark.parametrize("scheme", ["sbdf4", "etdrk4"])
 
 
@@ -42,7 +42,7 @@ def axes(settings):
 
 def smooth_start(settings=SMALL):
     y, x = (2 * np.pi * r / side for r, side in zip(axes(settings), settings.box, strict=True))
-    return 0.1 + 0.5 * np.cos(2 * y) * np.sin(x) + 0.2 * np.cos(3 * x)
+    return 0.1 + 0.4 * np.cos(2 * y) * np.sin(x) + 0.2 * np.cos(x + y)
 
 
 def gradient(phi, dx):
@@ -71,24 +71,28 @@ def test_the_rate_is_the_mobility_times_minus_the_slope_of_the_energy():
 @SCHEMES
 def test_energy_falls_by_the_square_of_the_gradient_of_the_potential(scheme):
     """dH/dt = −∫|∇μ|² dr with μ = δH/δφ, all along a run."""
-    settings, h = SMALL.replace(box=8, dx=0.25), 0.4
-    chosen = campaign(settings, field_init=h, duration=10, frames=401, time_step=0.0125, scheme=scheme)
-    simulation = Simulation(chosen, Run(0.0, 0, 1.0), smooth_start(settings))
+    h, chosen = 0.4, campaign(field_init=0.4, duration=8, frames=321, time_step=0.025, scheme=scheme)
+    simulation = Simulation(chosen, Run(0.0, 0, 1.0), smooth_start())
     energy, loss = [], []
     for frame in simulation:
         mu = -simulation.system.force(np.array(simulation.state), h)
         energy.append(frame.energy)
-        loss.append(sum(np.mean(part**2) for part in gradient(mu, settings.dx)))
-    spent = [simpson(loss[i : i + 101], dx=0.025) for i in range(0, 400, 100)]
-    np.testing.assert_allclose(-np.diff(energy[::100]), spent, rtol=1e-4)
-    assert energy[0] - energy[-1] > 0.05
+        loss.append(sum(np.mean(part**2) for part in gradient(mu, SMALL.dx)))
+    # From t = 1 on, when the waves that decay within a frame are gone.
+    spent = [simpson(loss[i : i + 41], dx=0.025) for i in range(40, 320, 40)]
+    np.testing.assert_allclose(-np.diff(energy[40::40]), spent, rtol=1e-4)
+    assert sum(spent) > 0.03
 
 
 @SCHEMES
-@pytest.mark.parametrize("anisotropy", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("anisotropy", [0.5, 1.0, 2.0])
 def test_energy_falls_and_mass_stays_from_noise_at_the_default_step(scheme, anisotropy):
     chosen = campaign(
-        SMALL.replace(start_level=0.2), anisotropy=anisotropy, field_init=0.3, duration=20, scheme=scheme
+        SMALL.replace(start_level=0.2),
+        anisotropy=anisotropy,
+        field_init=0.3,
+        duration=30 / anisotropy**2,  # the time of growth is 4κ/a²
+        scheme=scheme,
     )
     frames = run_of(chosen)
     assert np.diff(frames.energy).max() < 1e-12
@@ -98,14 +102,14 @@ def test_energy_falls_and_mass_stays_from_noise_at_the_default_step(scheme, anis
     assert np.ptp(frames.final_state) > 1  # it has parted
 
 
-def test_the_step_is_close_to_the_longest_that_is_stable():
-    """The linear analysis says 0.125 κ/a²; a step that is too long ends the run in one line."""
-    settings = SMALL.replace(box=16, stiffness=1.0)
-    chosen = campaign(settings, anisotropy=2.0, duration=30, frames=2)
+def test_the_step_follows_the_anisotropy_and_one_too_long_ends_the_run_in_one_line():
+    """At the default step, 0.1 κ/a², noise about a pure phase dies; at twelve times that, phases burst."""
+    settings = SMALL.replace(stiffness=1.0, start_level=0.95)
+    chosen = campaign(settings, anisotropy=2.0, duration=20, frames=2)
     assert Simulation(chosen, Run(0.0, 0, 2.0)).time_step == pytest.approx(0.1 / 4)
-    assert np.abs(run_of(chosen).final_state).max() < 1.1
-    with pytest.raises(ArithmeticError, match=r"^time_step = 0\.06: .* a smaller step is needed$"):
-        run_of(chosen.replace(time_step=0.06))
+    assert run_of(chosen).final_state.std() < 1e-3
+    with pytest.raises(ArithmeticError, match=r"^time_step = 0\.3: .* a smaller step is needed$"):
+        run_of(chosen.replace(system=settings.replace(start_level=0), time_step=0.3, duration=40))
 
 
 @SCHEMES
@@ -113,8 +117,7 @@ def test_waves_grow_and_decay_by_the_dispersion_relation(scheme):
     """About φ₀, in a box whose waves 1/4, 1/2, … hold the fastest one, √(a(1 − 3φ₀²)/2κ)."""
     anisotropy, uniform, end = 1.2, 0.3, 2.0
     stiffness = anisotropy * (1 - 3 * uniform**2) / 2  # so that the fastest wavenumber is 1
-    settings = CahnHilliardSettings(box=(2, 8 * np.pi), dx=np.pi / 16, coarsen=1, stiffness=stiffness)
-    settings = settings.replace(box=(np.pi, 8 * np.pi))
+    settings = CahnHilliardSettings(box=(np.pi, 8 * np.pi), dx=np.pi / 4, coarsen=1, stiffness=stiffness)
     k, (_, x) = np.arange(8) / 4, axes(settings)
     waves = np.cos(k[:, None, None] * x)
     start = uniform + 1e-7 * waves[1:].sum(axis=0)
@@ -128,19 +131,19 @@ def test_waves_grow_and_decay_by_the_dispersion_relation(scheme):
 
 @SCHEMES
 def test_both_schemes_are_of_fourth_order(scheme):
-    """Towards one truth, with a start of the multistep scheme that is as fine as the rest."""
-    mixture, start, end = CahnHilliard(SMALL, anisotropy=1.0), smooth_start(), 4.0
+    """Towards one truth, on a grid whose stiffest wave decays within some of the longest steps."""
+    settings, end = SMALL.replace(dx=1.0), 1.0
+    mixture, start = CahnHilliard(settings, anisotropy=1.0), smooth_start(settings)
 
     def solve(scheme, steps):
-        stepper = SBDF4(mixture, settle=0.5) if scheme == "sbdf4" else ETDRK4(mixture)
+        stepper = SBDF4(mixture, settle=0.125) if scheme == "sbdf4" else ETDRK4(mixture)
         state, h, dt = start, lambda time: 0.3 * np.cos(3 * time), end / steps
         for i in range(steps):
             state = stepper.step(state, h, i * dt, dt)
         return np.array(state)
 
-    truth = solve("etdrk4", 4000)
-    counts = (128, 256, 512, 1024) if scheme == "sbdf4" else (32, 64, 128, 256)
-    errors = [np.abs(solve(scheme, steps) - truth).max() for steps in counts]
+    truth = solve("etdrk4", 2048)
+    errors = [np.abs(solve(scheme, steps) - truth).max() for steps in (64, 128, 256, 512)]
     orders = [np.log2(coarse / fine) for coarse, fine in pairwise(errors)]
     assert errors[0] / errors[-1] > 100
     np.testing.assert_allclose(orders, 4, atol=0.5)
@@ -200,7 +203,7 @@ def test_a_campaign_writes_the_concentration_and_goes_on_where_it_stopped(store)
     whole = campaign(SMALL.replace(start_level=0.1, coarsen=2), sample=(0, 1), duration=20, frames=11)
     unbroken = open_dataset(simulate(whole, store, workers=1))
     assert (unbroken.system, unbroken.field) == ("cahn_hilliard", "concentration")
-    assert unbroken.concentration.shape == (2, 11, 8, 12)
+    assert unbroken.concentration.shape == (2, 11, 16, 12)
     assert "disorder" not in unbroken
     first = simulate(whole.replace(duration=8, frames=5), store, workers=1)
     later = whole.replace(begin=8, duration=12, frames=7)

@@ -107,7 +107,7 @@ def test_what_is_not_allowed_is_refused_in_one_line(store, overrides, line):
     ("kind", "name"), [("dataset", "x"), ("model", "x"), ("result", "x"), ("published", "x")]
 )
 def test_names_that_are_not_there_are_refused_with_those_that_are(store, kind, name):
-    with pytest.raises(InvalidSetting, match="^name = 'x': must be one of "):
+    with pytest.raises(InvalidSetting, match=r"^name = 'x': must be one of "):
         getattr(Study("mini", store), kind)(name)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nrp.base import InvalidSetting
-from nrp.reduction import ModelSettings, Runs, load_model, train, train_members
+from nrp.reduction import ModelSettings, Runs, load_model, train, train_many
 from nrp.reduction.losses import LOSSES
 from nrp.reduction.training import LOG, Diverged
 from nrp.simulation import open_dataset
@@ -52,7 +52,8 @@ def test_killed_training_goes_on_to_the_same_weights(blob, tmp_path, settings):
     data = tmp_path / "data.zarr"
     blob.to_zarr(data, consolidated=False)
     script = (
-        "import sys; from nrp.reduction import ModelSettings, train; from nrp.simulation import open_dataset\n"
+        "import sys; from nrp.reduction import ModelSettings, train\n"
+        "from nrp.simulation import open_dataset\n"
         "train([open_dataset(sys.argv[1])], ModelSettings.model_validate_json(sys.argv[2]),"
         " Store(sys.argv[3]))\n"
     )
@@ -129,10 +130,10 @@ def test_a_loss_that_rises_a_thousandfold_stops_and_keeps_the_checkpoint(blob, t
 def test_members_differ_in_their_seed_alone(blob, tmp_path):
     path, store = tmp_path / "data.zarr", Store(tmp_path / "runs")
     blob.to_zarr(path, consolidated=False)
-    folders = train_members([path], SMALL, 2, store, workers=2)
+    folders = train_many([([path], SMALL.replace(member=i)) for i in range(2)], store, workers=2)
     models = [load_model(folder) for folder in folders]
     assert [model.settings.member for model in models] == [0, 1]
-    alone = load_model(train_members([path], SMALL.replace(member=1), 1, Store(tmp_path / "alone"))[0])
+    alone = load_model(train_many([([path], SMALL.replace(member=1))], Store(tmp_path / "alone"))[0])
     for name, weight in models[1].state_dict().items():
         torch.testing.assert_close(weight, alone.state_dict()[name], atol=1e-4, rtol=1e-3)
 

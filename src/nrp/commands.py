@@ -16,11 +16,12 @@ import numpy as np
 from nrp import __version__
 from nrp.analysis.model.forecast import forecast
 from nrp.base import Count, InvalidSetting, Positive, Settings
+from nrp.evaluation import Observation, Result
 from nrp.options import Parser, add_settings, given
 from nrp.outputs import check_target, copy_out
 from nrp.pipeline import Profile, Study
 from nrp.pipeline.profiles import PROFILES
-from nrp.reduction import ModelSettings, load_model, train_members
+from nrp.reduction import ModelSettings, load_model, train_many
 from nrp.reduction.splits import check_anisotropies, outside
 from nrp.simulation import CampaignSettings, continued, open_dataset, simulate
 from nrp.simulation.external_field import read_table
@@ -146,18 +147,20 @@ def _train(options: argparse.Namespace, chosen: Profile) -> None:
     data = [open_dataset(path) for path in options.data]
     for option in ("hold_alpha", "validate_alpha"):
         check_anisotropies(data, option, getattr(options, option) or ())
-    folders = train_members(options.data, settings, means.members, store, workers=means.workers)
+    models = [(options.data, settings.replace(member=number)) for number in numbers]
+    folders = train_many(models, store, workers=means.workers)
     _hand_out(folders, targets)
 
 
 def _evaluate(options: argparse.Namespace, _: Profile) -> None:
     model, data = load_model(options.model), [open_dataset(path) for path in options.data]
-    result, seen = forecast(model, *data), model.trained_on["anisotropy"]
+    result, seen = forecast([[Observation(model, each) for each in data]]), model.trained_on["anisotropy"]
     found = np.unique(np.concatenate([each["anisotropy"].values for each in data]))
     if far := found[outside(found, seen)].tolist():
         where = f"lies outside {min(seen):g} to {max(seen):g}, where the model was trained"
         print(f"nrp evaluate: warning: anisotropy = {far}: {where}", file=sys.stderr)
-    _print_rows(result.table.to_dict(orient="records"), as_json=options.json)
+    common = {"analysis": "forecast", "system": data[0].attrs.get("system")}
+    _print_rows(Result.of(result.records(), common=common).records(), as_json=options.json)
 
 
 def _chapter(options: argparse.Namespace, chosen: Profile) -> None:
@@ -177,7 +180,9 @@ def _chapter(options: argparse.Namespace, chosen: Profile) -> None:
 def _book(options: argparse.Namespace, chosen: Profile) -> None:
     from nrp.book.build import build_book
 
-    print(build_book(chosen.name, root=_top_of_book(), store=Store(), offline=options.offline))
+    root, store = _top_of_book(), Store()
+    Study(chosen.name, store).train_all()
+    print(build_book(chosen.name, root=root, store=store, offline=options.offline))
 
 
 def _publish(_: argparse.Namespace, chosen: Profile) -> None:

@@ -37,7 +37,8 @@ def laws_of(scenes: Sequence[Scene], *, rivals: bool) -> list[Law]:
 
     These are ``lookup``, the mean exact ż of all training frames with the same (α, h), and, where the medium
     is disordered, the states move, and there are twice as many frames as terms, ``sindy``, a sparse
-    polynomial fitted to the exact ż, with the noise whose flow keeps best to the training runs for ten frames.
+    polynomial fitted to the exact ż, with the noise whose flow keeps best to the training runs for ten
+    frames.
     """
     model = scenes[0].o.model
     laws = [Law(model.settings.label, model.velocity, own=True)]

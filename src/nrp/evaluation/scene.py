@@ -134,7 +134,7 @@ def scenes_of(observations: Observations) -> list[Scene]:
 def rollouts(
     velocity: Velocity, scenes: Sequence[Scene], name: str
 ) -> Iterator[tuple[Scene, Float[Tensor, "start frame latent"]]]:
-    """Follow a flow along the paths of one name, from all starts at once, and yield the states of each scene."""
+    """Follow a flow along the paths of one name, all starts at once, and yield the states of each scene."""
     scenes = [scene for scene in scenes if name in scene.paths]
     if not scenes:
         return

@@ -29,7 +29,7 @@ from nrp.pipeline.overrides import overridden
 from nrp.pipeline.parameters import overrides
 from nrp.pipeline.profiles import profile
 from nrp.pipeline.published import published, published_folder, published_names
-from nrp.reduction import ReducedModel, load_model, train_members
+from nrp.reduction import ModelSettings, ReducedModel, load_model, train_many
 from nrp.reduction.training import LOG, TRAIN
 from nrp.simulation import SIMULATE, open_dataset, simulate
 from nrp.store import Store, content_key
@@ -154,6 +154,13 @@ class Study:
             folders.append(target)
         return folders
 
+    def train_all(self) -> None:
+        """Train all models of the profile that are missing at the same time."""
+        plans = self.profile.models.items()
+        wanted = [Model(name, member) for name, plan in plans for member in range(plan.members)]
+        missing = [model for model in wanted if not self.store.find(TRAIN, self._key(model))]
+        train_many([self._training(model) for model in missing], self.store)
+
     def keys(self) -> set[str]:
         """Return the keys of everything that this profile can ask for."""
         members = [Model(name, i) for name, plan in self.profile.models.items() for i in range(plan.members)]
@@ -259,9 +266,13 @@ class Study:
     def _model_folder(self, model: Model) -> Path:
         if folder := self.store.find(TRAIN, self._key(model)):
             return folder
+        members = [Model(model.name, i) for i in range(self.profile.models[model.name].members)]
+        return train_many([self._training(each) for each in members], self.store)[model.member]
+
+    def _training(self, model: Model) -> tuple[list[Path], ModelSettings]:
+        """Return the datasets and the settings of a member."""
         plan = self.profile.models[model.name]
-        paths = [self._data_path(each) for each in plan.data]
-        return train_members(paths, plan.settings, plan.members, self.store)[model.member]
+        return [self._data_path(each) for each in plan.data], plan.settings.replace(member=model.member)
 
     def _control_folder(self, number: int) -> Path:
         if folder := self.store.find(CONTROL, self._key(Control(number))):

@@ -5,7 +5,7 @@ from nrp.reduction.model import ReducedModel, load_model
 from nrp.reduction.separate import separate_slopes
 from nrp.reduction.settings import ARMS, ModelSettings, Runs
 from nrp.reduction.splits import coverage
-from nrp.reduction.training import TRAIN, train, train_members
+from nrp.reduction.training import TRAIN, train, train_many
 
 __all__ = [
     "ARMS",
@@ -20,5 +20,5 @@ __all__ = [
     "load_model",
     "separate_slopes",
     "train",
-    "train_members",
+    "train_many",
 ]

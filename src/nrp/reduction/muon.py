@@ -1,8 +1,8 @@
 """Muon in single precision, for the weight matrices of dense layers.
 
-Jordan et al., Muon: an optimizer for hidden layers in neural networks (2024).  The one in torch orthogonalizes in
-bfloat16, which processors without such instructions emulate: there it takes ten times as long, and its rounding
-depends on the machine.
+Jordan et al., Muon: an optimizer for hidden layers in neural networks (2024).  The one in torch
+orthogonalizes in bfloat16, which processors without such instructions emulate: there it takes ten times as
+long, and its rounding depends on the machine.
 """
 
 from __future__ import annotations

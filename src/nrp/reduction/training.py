@@ -94,26 +94,27 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     return store.get(TRAIN, settings, fit, inputs=tuple(data.attrs["key"] for data in datasets))
 
 
-def train_members(
-    paths: Sequence[Path], settings: ModelSettings, members: int, store: Store, *, workers: int | None = None
+def train_many(
+    models: Sequence[tuple[Sequence[Path], ModelSettings]], store: Store, *, workers: int | None = None
 ) -> list[Path]:
-    """Return the folders of several members, which differ in their seeds, trained in parallel processes.
+    """Return the folders of several models, trained in parallel processes.
 
     Parameters
     ----------
-    paths
-        The datasets.
+    models
+        The datasets and the settings of each.
+    store
+        Where the models lie.
     workers
-        Processes; by default one per core.  A single one trains member after member with all cores, several
+        Processes; by default one per core.  A single one trains one after the other with all cores, several
         have a thread each.
     """
-    seeds = range(settings.member, settings.member + members)
-    tasks = [(paths, settings.replace(member=seed), store.root) for seed in seeds]
-    # Processes with one thread each finish more members than one process with all threads.
-    return map_tasks(_train_member, tasks, workers=workers, title=f"members of the arm {settings.arm}")
+    tasks = [(paths, settings, store.root) for paths, settings in models]
+    # Processes with one thread each finish more models than one process with all threads.
+    return map_tasks(_train_one, tasks, workers=workers, title=f"training {len(tasks)} models")
 
 
-def _train_member(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:
+def _train_one(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:
     return train([open_dataset(path) for path in paths], settings, Store(root))
 
 

@@ -1,8 +1,8 @@
 r"""Time steppers: two of fourth order for fields in the plane, and a classical one for all else.
 
 All have ``step(state, field, time, dt)``, where `field` is h(t), smooth through the step, and
-`negative`, the number of points at which the margin of the last state is negative.  A field is defined once, in
-`nrp.systems.plane`, which its two schemes share.  SBDF4 takes its first steps by ETDRK4.
+`negative`, the number of points at which the margin of the last state is negative.  A field is defined
+once, in `nrp.systems.plane`, which its two schemes share.  SBDF4 takes its first steps by ETDRK4.
 """
 
 from __future__ import annotations

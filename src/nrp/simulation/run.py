@@ -67,8 +67,8 @@ class Simulation:
         self.external_field = ExternalField.of(campaign, run.sweep_rate)
         self.time_step, self.error = time_step(campaign, run.anisotropy)
         self.onset_time = math.nan
-        """First time at which the margin of the system is negative somewhere, looked for after every step; nan
-        until then."""
+        """First time at which the margin of the system is negative somewhere, looked for after every step;
+        nan until then."""
         self.system = SYSTEMS[campaign.system.system].draw(
             campaign.system, anisotropy=run.anisotropy, **sample
         )

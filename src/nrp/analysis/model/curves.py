@@ -78,7 +78,7 @@ def sweep_curves(observations: Sequence[Observation], *, alphas: Sequence[float]
 def labelled_frames(
     time: Float[ndarray, "2 frame"], onset_time: Float[ndarray, " 2"]
 ) -> list[tuple[int, int]]:
-    """Return (run, frame) of the points a to f of Fig. 2A: before and soon after each onset, and at the end."""
+    """Return (run, frame) of the points a to f of Fig. 2A: before and after each onset, and at the end."""
     last = time.shape[1] - 1
     points = []
     for run in range(2):

@@ -48,10 +48,10 @@ def members(
     Rows: those of `nrp.analysis.model.forecast.forecast` and
     `nrp.analysis.model.gradient_flow.gradient_flow`, and those of `nrp.analysis.model.energy.diagnostics`,
     each a mean over members with its 95 % interval by Student's t; of numbers without a model, which are the
-    same for all, the value alone.  ``gauge_spread``, the rms deviation of V between members at the same frames
-    over the deviation of V along the runs; ``onset_gradient_correlation`` between the curves of pairs of
-    members, mean and extremes.  Arrays: ``alphas``, ``member_gradients`` (member, anisotropy), ‖∂V/∂z‖ at the
-    onset; ``field`` (frame), ``response`` (member, anisotropy, frame), −∂V/∂h, and ``magnetization``
+    same for all, the value alone.  ``gauge_spread``, the rms deviation of V between members at the same
+    frames over the deviation of V along the runs; ``onset_gradient_correlation`` between the curves of pairs
+    of members, mean and extremes.  Arrays: ``alphas``, ``member_gradients`` (member, anisotropy), ‖∂V/∂z‖ at
+    the onset; ``field`` (frame), ``response`` (member, anisotropy, frame), −∂V/∂h, and ``magnetization``
     (anisotropy, frame), its value if V were the energy; those of `nrp.analysis.model.curves.sweep_curves` but
     for the images; ``first_values``, the values of the first member on the training runs, in the order of the
     forecast's rows.
