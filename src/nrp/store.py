@@ -163,10 +163,9 @@ class Store:
         return [f"{_name(path)}: {reason}" for path, reason in self._wrong(thorough)]
 
     def prune(self, keep: set[str]) -> list[str]:
-        """Remove every result that is damaged, or whose key is not in `keep`, and unfinished work.
+        """Remove damaged results, those whose key is not in `keep`, and unfinished work; return the names.
 
-        Work that another process is doing stays, and of a link only the link is removed.  Returns the names
-        of what is removed.
+        Work that another process is doing stays, and of a link only the link is removed.
         """
         wrong = {path for path, _ in self._wrong(thorough=True)}
         removed = []
@@ -175,8 +174,7 @@ class Store:
                 remove(path)
                 removed.append(_name(path))
         partial = self.root / "partial"
-        left = sorted({path.name.removesuffix(".lock") for path in partial.glob("*")})
-        for name in left:
+        for name in sorted({path.name.removesuffix(".lock") for path in partial.glob("*")}):
             with suppress(Timeout), FileLock(partial / f"{name}.lock", timeout=0):
                 if os.path.lexists(partial / name):
                     remove(partial / name)
