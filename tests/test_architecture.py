@@ -14,7 +14,7 @@ SYSTEMS = {"film", "swift_hohenberg", "bead", "cahn_hilliard"}
 NAMING = ("systems/", "pipeline/profiles.py", "pipeline/sizes.py", "pipeline/control_campaigns.py")
 """Where systems may be named: where they are, and in the profiles."""
 OF_THE_FILM = ("analysis/film/", "pipeline/parameters.py", "book/figures/")
-"""What may import the film, or the bead, by name: analyses and figures of that one, and chapters' parameters."""
+"""What may import the film, or the bead: its own analyses and figures, and the parameters of chapters."""
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
