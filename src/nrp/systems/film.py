@@ -24,6 +24,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import Field, model_validator
 
+from nrp.base import Values
 from nrp.systems.plane import Plane, PlaneSettings, wavenumbers
 
 
@@ -58,7 +59,7 @@ class FilmSettings(PlaneSettings):
         return self
 
 
-def dispersion(wavenumber: ndarray | float, settings: FilmSettings) -> ndarray | float:
+def dispersion(wavenumber: Values, settings: FilmSettings) -> Values:
     """Return ``L(k) = βk² + γG_k``, the cost of a wave; 2(k − 1)² + 8/π − 2 with the defaults."""
     a0, a1 = 2 * np.pi / settings.cutoff, 2 * np.pi
     return settings.stiffness * wavenumber**2 + settings.dipolar * (a0 - a1 * wavenumber)
