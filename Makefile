@@ -22,6 +22,7 @@ browser: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 
 # The libraries to compare with are only installed here.
 bench: $(READY)
@@ -36,7 +37,7 @@ published: $(READY)
 
 # Results under runs/ may have taken hours: delete that folder by hand.
 clean:
-	rm -rf _build .pytest_cache .ruff_cache
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache
 
 # Made once, and again when the requirements change.
 $(READY): requirements.lock pyproject.toml

@@ -11,8 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from record import machine
-
 from nrp.analysis.continuity import weigh
 from nrp.analysis.controls import run_control
 from nrp.analysis.morphology import (
@@ -25,6 +23,8 @@ from nrp.analysis.morphology import (
     persistence,
 )
 from nrp.settings import FilmSettings, profile
+from record import machine
+
 from nrp.simulation import open_dataset, simulate
 from nrp.store import Store
 

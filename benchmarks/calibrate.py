@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pyfftw
 from joblib import Parallel, delayed
+from nrp.settings import CampaignSettings, FilmSettings
 
 import nrp.simulation
-from nrp.settings import CampaignSettings, FilmSettings
 from nrp.simulation import Run, Simulation
 from nrp.simulation.run import NotFinite
 

@@ -21,17 +21,17 @@ import time
 from collections.abc import Callable
 
 import torch
+from nrp.analysis.forecast import forecast
+from nrp.settings import profile
 from record import machine, save
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
 from nrp.analysis import row
-from nrp.analysis.forecast import forecast
 from nrp.progress import progress
 from nrp.reduction import ReducedModel, coverage, load_frames, load_model, train
 from nrp.reduction.losses import Frames, paper_loss
 from nrp.reduction.splits import trained_runs
-from nrp.settings import profile
 from nrp.simulation import open_dataset, simulate
 from nrp.store import Store
 

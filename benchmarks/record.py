@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nrp.analysis.result import Result
 from nrp.book.study import PUBLISHED
+
 from nrp.store import PROVENANCE, write_text
 
 _IMPORTED_AS = {"py-pde": "pde", "scikit-image": "skimage"}

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import peers
 from joblib import Parallel, delayed
-from record import machine, save
-
 from nrp.analysis.result import row
 from nrp.settings import CampaignSettings, FilmSettings, profile
+from record import machine, save
+
 from nrp.simulation import SBDF4, Run, Simulation
 from nrp.simulation.calibration import time_step
 from nrp.systems import Film, draw_disorder

@@ -1,4 +1,4 @@
-"""Systems of which all is known, as models and as films: what the tests of evaluation and analysis look at."""
+"""Systems of which all is known, as models and as films, for the tests of evaluation and analysis."""
 
 import tempfile
 
@@ -84,7 +84,7 @@ def swept(beads: xr.Dataset) -> xr.Dataset:
 
 
 class TruePlane(ReducedModel):
-    """The solver's own equation on the grid of the frames, as a model: V is the energy per area, z the image."""
+    """The equation of the solver on the grid of the frames as a model: V the energy per area, z the image."""
 
     def __init__(self, films: xr.Dataset) -> None:
         system, self.side = system_of(films, 0), films.sizes["x"]

@@ -1,5 +1,6 @@
 """The whole book, built with the profile mini, warnings being errors."""
 
+import inspect
 import os
 import pkgutil
 import re
@@ -10,14 +11,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from nrp.settings import InvalidSetting
 
 import nrp
+from nrp.base import InvalidSetting
 from nrp.book.build import BuildFailed, build_book
-from nrp.book.chapters import ChapterFailed, chapter_names, page_names
+from nrp.book.chapters import ChapterFailed, chapter_names
+from nrp.book.texts import read_pages
 
 TOP = Path(__file__).parents[1]
-PAGES = page_names(TOP)
+PAGES = read_pages(TOP)
 CHAPTERS = chapter_names(TOP)
 
 
@@ -111,14 +113,95 @@ def test_check_cells_hold_when_the_notebooks_run_again(html, book_store):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_module_is_on_the_page_of_the_package():
-    text = (TOP / "chapters" / "api.md").read_text()
-    modules = {
-        module.name
-        for module in pkgutil.walk_packages(nrp.__path__, "nrp.")
-        if not module.name.endswith("__main__")
+class Places(HTMLParser):
+    """Collects the described names of a page, the links to their sources, and what the page fetches."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.named, self.sources, self.fetched, self._open = {}, {}, [], None
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "dt":
+            self._open = given.get("id")
+            self.named[self._open] = ""
+        if tag == "a" and self._open and "_modules/" in given.get("href", ""):
+            self.sources[self._open] = given["href"]
+        if tag in ("script", "img", "link", "iframe"):
+            self.fetched += [given.get("src") or given.get("href") or ""]
+
+    def handle_endtag(self, tag):
+        if tag == "dt":
+            self._open = None
+
+
+def tiny(root, index, *pages):
+    """Make the top of a book with an index and other pages."""
+    (root / "chapters").mkdir(parents=True, exist_ok=True)
+    shutil.copytree(TOP / "chapters" / "assets", root / "chapters" / "assets")
+    for name in ("_config.yml", "chapters/references.bib"):
+        shutil.copy(TOP / name, root / name)
+    listed = "".join(f"- file: chapters/{page}\n" for page in pages)
+    (root / "_toc.yml").write_text(f"format: jb-book\nroot: chapters/index\nchapters:\n{listed}")
+    (root / "chapters" / "index.md").write_text(index)
+
+
+@pytest.fixture(scope="module")
+def api_html(tmp_path_factory, book_store):
+    """The pages of a book that has those of the package only, built over one of a module that is gone."""
+    root = tmp_path_factory.mktemp("api")
+    tiny(root, "# Index\n\nText.\n", "api")
+    shutil.copy(TOP / "chapters" / "api.md", root / "chapters")
+    shutil.copytree(TOP / "chapters" / "_templates", root / "chapters" / "_templates")
+    stale = root / "_build" / "mini" / "source" / "chapters" / "api" / "nrp.of_the_past.rst"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("Past\n====\n\n.. automodule:: nrp.of_the_past\n")
+    return build_book("mini", root=root, store=book_store).parent
+
+
+@pytest.fixture(scope="module")
+def api_pages(api_html):
+    """The page of each module, parsed."""
+    return {path.stem: Places(path) for path in (api_html / "chapters" / "api").glob("*.html")}
+
+
+def test_every_module_has_a_page_and_no_other_has(api_pages):
+    modules = {module.name for module in pkgutil.walk_packages(nrp.__path__, "nrp.")}
+    assert set(api_pages) == modules
+
+
+def test_every_function_and_class_with_words_is_there_with_its_source(api_html, api_pages):
+    documented = 0
+    for module, page in api_pages.items():
+        for name, value in vars(sys.modules.get(module) or __import__(module, fromlist="_")).items():
+            own = getattr(value, "__module__", None) == module and not name.startswith("_")
+            if own and (inspect.isfunction(value) or inspect.isclass(value)) and value.__doc__:
+                documented += 1
+                link = page.sources[f"{module}.{name}"]
+                path, _, place = link.partition("#")
+                text = (api_html / "chapters" / "api" / path).resolve().read_text()
+                assert f'id="{place}"' in text
+                assert name in text
+    assert documented > 100
+
+
+def test_module_of_the_list_is_reached_from_the_contents(api_html):
+    page = (api_html / "chapters" / "api" / "nrp.systems.film.html").read_text()
+    assert 'href="nrp.systems.html"' in page
+    assert 'href="api/nrp.systems.html"' in (api_html / "chapters" / "api.html").read_text()
+
+
+def test_only_formulas_are_fetched_from_elsewhere(api_html):
+    """The offline book has their script in it."""
+    outside = {
+        address
+        for path in (api_html / "chapters" / "api", api_html / "_modules")
+        for page in path.rglob("*.html")
+        for address in Places(page).fetched
+        if re.match("(https?:)?//", address) and "mathjax" not in address
     }
-    assert modules == set(re.findall(r"automodule:: (\S+)", text))
+    assert outside == set()
 
 
 class TestTinyBook:
@@ -126,20 +209,13 @@ class TestTinyBook:
 
     @pytest.fixture
     def root(self, tmp_path):
-        folder = tmp_path / "book" / "chapters"
-        shutil.copytree(TOP / "chapters" / "assets", folder / "assets")
-        for name in ("_config.yml", "chapters/references.bib"):
-            shutil.copy(TOP / name, folder.parent / name)
-        (folder.parent / "_toc.yml").write_text(
-            "format: jb-book\nroot: chapters/index\nchapters:\n- file: chapters/one\n"
-        )
+        tiny(tmp_path / "book", "# Index\n\nText.\n", "one")
         front = "---\njupytext: {text_representation: {extension: .md, format_name: myst}}\n"
         front += "kernelspec: {display_name: Python 3, language: python, name: python3}\n---\n"
         cells = '```{code-cell}\n:tags: [parameters]\nprofile = "book"\n```\n\n'
         cells += "```{code-cell}\nprint(profile)\n```\n"
-        (folder / "one.md").write_text(f"{front}# One\n\n{cells}")
-        (folder / "index.md").write_text("# Index\n\nText.\n")
-        return folder.parent
+        (tmp_path / "book" / "chapters" / "one.md").write_text(f"{front}# One\n\n{cells}")
+        return tmp_path / "book"
 
     def test_warning_ends_in_one_line_and_keeps_the_old_book(self, root, store):
         page = build_book("mini", root=root, store=store).with_name("chapters") / "index.html"
@@ -175,6 +251,46 @@ class TestTinyBook:
     def test_unknown_profile_is_refused(self, root, store):
         with pytest.raises(InvalidSetting, match="profile = 'huge'"):
             build_book("huge", root=root, store=store)
+
+    def test_text_with_a_byte_order_mark_is_a_chapter_like_any_other(self, root, store):
+        text = root / "chapters" / "one.md"
+        text.write_bytes(b"\xef\xbb\xbf" + text.read_bytes())
+        html = build_book("mini", root=root, store=store).parent
+        assert "<pre>mini\n</pre>" in re.sub("<span></span>", "", (html / "chapters/one.html").read_text())
+
+    @pytest.mark.parametrize(
+        ("name", "data", "words"),
+        [
+            ("_toc.yml", b"", "_toc.yml: is empty"),
+            ("_config.yml", b"- a list\n", "_config.yml: is a list"),
+            ("_config.yml", b"execute: off\n", "_config.yml, line 1: execute: False"),
+            ("chapters/index.md", b"# Gr\xfc\xdfe\n", "index.md, line 1: the byte 0xfc is not UTF-8"),
+            ("chapters/index.md", b"---\nprose: [\n---\n", "index.md, line 3: is not YAML"),
+            ("chapters/one.md", b"```{code-cell}\n1 / 0\n```\n", "one.md, line 1: needs kernelspec"),
+            ("_build", b"a note", "_build: is in the way, it is a file"),
+            ("_build/mini/source", b"a note", "_build/mini/source: is in the way, it is a file"),
+            ("_build/mini/html", b"a note", "_build/mini/html: is in the way, it is a file"),
+        ],
+    )
+    def test_edited_book_is_refused_before_any_chapter_runs(self, root, store, name, data, words):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        with pytest.raises(InvalidSetting) as refused:
+            build_book("mini", root=root, store=store)
+        assert str(refused.value).startswith(f"{root}/")
+        assert words in str(refused.value)
+        assert "\n" not in str(refused.value)
+        assert path.read_bytes() == data
+        assert not (store.root / "chapters").exists()
+
+    @pytest.mark.parametrize("name", ["source/chapters/one.ipynb", "source/_config.yml", "build.log"])
+    def test_folder_where_a_file_should_be_is_named(self, root, store, name):
+        way = root / "_build" / "mini" / name
+        way.mkdir(parents=True)
+        with pytest.raises(InvalidSetting) as refused:
+            build_book("mini", root=root, store=store)
+        assert str(refused.value).startswith(f"{way}: is in the way, it is a folder")
 
     def test_jupyter_book_builds_the_texts_by_itself(self, root, tmp_path):
         command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]

@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 
 from nrp.book.build import build_book
-from nrp.book.chapters import page_names
+from nrp.book.texts import read_pages
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[1]
-PAGES = page_names(ROOT)
+PAGES = [
+    *read_pages(ROOT),
+    # pages that Sphinx makes from the modules, and one with their source
+    "chapters/api/nrp.systems.film",
+    "chapters/api/nrp.simulation.integrators",
+    "_modules/nrp/systems/film",
+]
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

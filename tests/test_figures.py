@@ -1,4 +1,4 @@
-"""The figures of the book: each is drawn from real, small results, has labels, and needs no colour to be read."""
+"""The figures of the book: drawn from small real results, they have labels and need no colour."""
 
 from itertools import combinations
 
@@ -256,7 +256,7 @@ def test_framework_fits_on_the_page():
     window = ax.get_window_extent()
     for text in ax.texts:
         box = text.get_window_extent()
-        assert window.x0 <= box.x0 and box.x1 <= window.x1, text.get_text()
+        assert window.x0 <= box.x0 < box.x1 <= window.x1, text.get_text()
 
 
 def test_reconstructions_name_what_was_held_out(observed):
@@ -296,7 +296,7 @@ def test_what_a_model_has_determined(observed, results):
     check(figures.model.singular_values(found))
     check(figures.model.freedoms(results["demonstrations"], run=0))
     figure = check(figures.model.potential_and_energy(observed["identified"], (1.0, 4.0)))
-    assert np.array_equal(figure.axes[1].get_lines()[0].get_ydata(), observed["identified"].data.energy[3])
+    assert np.allclose(figure.axes[1].get_lines()[0].get_ydata(), observed["identified"].data.energy[3])
 
 
 def test_clock():
@@ -350,7 +350,9 @@ def test_stretching_does_not_depend_on_the_unit_of_the_latent_space():
     values = np.sort(np.random.default_rng(0).random((50, 3)), axis=1)
     low, median, high = stretching(7 * values)
     assert np.allclose([low, median, high], stretching(values))
-    assert (np.diff(median) < 0).all() and (low <= median).all() and (median <= high).all()
+    assert (np.diff(median) < 0).all()
+    assert (low <= median).all()
+    assert (median <= high).all()
     assert np.allclose(stretching(np.ones((4, 2))), 1)
 
 
@@ -363,7 +365,8 @@ def test_a_training_tells_when_its_validation_loss_was_smallest():
     watched = log(("dynamics",), epochs=6)
     watched.loc[[1, 3, 5], "validation"] = (3.0, 2.0, 5.0)
     result = training(watched, arm="identified")
-    assert result.value("best_epoch") == 4 and result.value("epochs") == 6
+    assert result.value("best_epoch") == 4
+    assert result.value("epochs") == 6
     assert result.value("validation_rise") == pytest.approx(2.5)
     assert result.value("latent_growth") == pytest.approx(1 / 6)
     assert np.isnan(training(log(()), arm="paper").value("best_epoch"))
@@ -375,3 +378,54 @@ def test_colours_can_be_told_from_white():
         parts = np.array([int(to_hex(color)[i : i + 2], 16) / 255 for i in (1, 3, 5)])
         linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
         assert 1.05 / (linear @ (0.2126, 0.7152, 0.0722) + 0.05) >= 4.5
+
+
+# Those of the test for jumps
+
+
+def test_readings_of_the_onset():
+    both = {arm: reading(f"transition_{arm}") for arm in ARMS}
+    check(figures.transition.onset_gradient(both["paper"], both["paper"]))
+    check(figures.transition.companions(both))
+    check(figures.transition.moments(both["paper"]))
+    check(figures.transition.smooth_and_sharp(both["paper"]))
+
+
+def test_each_tested_curve_fills_its_panel_and_has_its_place():
+    result = reading("transition_paper")
+    rows = [
+        row(metric, value, case=name)
+        for name in figures.transition.TESTED
+        for metric, value in (("jump_p_value", 0.2), ("jump_position", 2.05))
+    ]
+    tests = Result.of(rows, alphas=result.arrays["alphas"][::2])
+    for ax in check(figures.transition.tested_curves(result, tests)).axes:
+        curve, place = ax.get_lines()
+        assert len(curve.get_xdata()) == len(tests.arrays["alphas"])
+        assert np.ptp(curve.get_ydata()) == pytest.approx(1)
+        assert set(place.get_xdata()) == {2.05}
+
+
+def test_controls():
+    power, of = reading("power"), profile("paper")
+    check(figures.transition.beads(power))
+    check(figures.transition.mobile_films(power, of.control(mobility=1), of.control(mobility=4)))
+    check(figures.transition.hexagons(power, of.control(first_order=True).kind, end=0.5))
+    beads = [k for k in of.kinds if k.system == "bead"]
+    (jumps, _) = check(figures.transition.detection(power, beads)).axes
+    assert [text.get_text() for text in jumps.get_xticklabels()] == [f"{k.jump:g}" for k in beads if k.jump]
+
+
+def test_thresholds(results):
+    alphas, densities = np.linspace(1, 4, 5), np.linspace(0, 0.02, 4)
+    fields = {name: 1 - i / 10 - alphas / 10 for i, name in enumerate(("droplet_field", "worm_field"))}
+    fields |= {name: 0.5 - i / 10 - alphas / 10 for i, name in enumerate(("critical_field", "onset_field"))}
+    droplets = Result.of(
+        [],
+        alphas=alphas,
+        fields=np.linspace(0.1, 0.2, 5),
+        densities=densities,
+        lattice_energy=np.outer(range(5), densities),
+        **fields,
+    )
+    check(figures.transition.thresholds(droplets, results["patterns"]))

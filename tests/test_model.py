@@ -1,5 +1,7 @@
 """Models: parts that compose, derivatives, settings that fit together, and what is stored."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -17,6 +19,16 @@ COMBINATIONS = [
     {"encoder": "pod"},
     {"potential": "energy", "modes": 12},
 ]
+
+
+def with_threads(threads: int, make: Callable[[], ReducedModel]) -> dict[str, torch.Tensor]:
+    """The weights of a model that is made with so many threads of torch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return make().state_dict()
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -39,7 +51,6 @@ def built(parts: dict, images: torch.Tensor, **options) -> ReducedModel:
 def test_parts_compose_and_rates_are_derivatives(images, parts):
     model, x = built(parts, images), images[:5].double()
     rate, step = torch.randn(5, 64, dtype=torch.float64), 1e-6
-    controls = torch.rand(5, 2, dtype=torch.float64)
     z = model.encode(x)
     assert z.shape == (5, LATENT)
     assert model.decode(z).shape == (5, 64)
@@ -48,7 +59,25 @@ def test_parts_compose_and_rates_are_derivatives(images, parts):
     motion = torch.randn(5, LATENT, dtype=torch.float64)
     moved = (model.decode(z + step * motion) - model.decode(z - step * motion)) / (2 * step)
     torch.testing.assert_close(model.image_rate(z, motion), moved, atol=1e-6, rtol=1e-5)
-    assert torch.equal(model.velocity(z, controls), -model.slope(z, controls))
+
+
+@pytest.mark.parametrize("arm", ["paper", "identified"])
+def test_first_weights_do_not_depend_on_the_number_of_threads(arm):
+    settings = ModelSettings(arm=arm)
+    one, two = (with_threads(n, lambda: ReducedModel(settings, (32, 32), {})) for n in (1, 2))
+    other = ReducedModel(settings.replace(member=1), (32, 32), {}).state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not torch.equal(one["autoencoder.encoder.first.weight"], other["autoencoder.encoder.first.weight"])
+
+
+@pytest.mark.parametrize("potential", ["free", "energy", "none"])
+def test_only_a_free_field_has_a_curl(images, potential):
+    model = built({"potential": potential}, images)
+    z, controls = torch.randn(LATENT).double(), torch.rand(2).double()
+    jacobian = torch.func.jacrev(lambda state: model.velocity(state, controls))(z)
+    curl = (jacobian - jacobian.mT).abs().max()
+    assert (curl > 1e-3) if potential == "none" else (curl < 1e-12)
+    assert jacobian.abs().max() > 1e-3
 
 
 def test_curvature_is_the_derivative_of_the_slope(images):

@@ -42,9 +42,9 @@ def test_patterns_count_rise_and_fall_over_the_samples():
     assert counts["value"].tolist() == [1, 7, 6, 2]
     # Two samples of 6 and 8: mean 7, standard error 1, Student's t with one degree of freedom.
     assert counts["high"].iloc[1] == pytest.approx(7 + 12.706, rel=1e-4)
-    assert result.value("domain_peak", anisotropy=2.0) == 7
-    assert result.value("domain_rise", anisotropy=1.5) == 6
-    assert result.value("domain_fall", anisotropy=3.5) == 4
+    assert (result.value("domain_peak"), result.value("domain_peak_place")) == (7, 2.0)
+    assert (result.value("domain_rise"), result.value("domain_rise_place")) == (6, 1.5)
+    assert (result.value("domain_fall"), result.value("domain_fall_place")) == (4, 3.5)
 
 
 def test_stripes_are_a_labyrinth_and_discs_are_not():
@@ -61,6 +61,11 @@ def test_stripes_are_a_labyrinth_and_discs_are_not():
     assert change["value"].tolist()[1] == pytest.approx(0, abs=1e-12)
     assert change["value"].iloc[0] > 0.1
     assert result.value("topology_noise") == 0
+    assert result.value("topology_peak") == change["value"].max()
+    assert result.value("topology_peak_place") in (1.5, 3.5)
+    back = change["value"].iloc[2] / change["value"].max()
+    assert result.value("topology_return_share") == pytest.approx(back)
+    assert result.value("topology_noise_share") == 0
     mixed = patterns(*(shape_films(sample, (shape,) * 4) for sample, shape in enumerate(("stripe", "discs"))))
     # The mean of two that differ by d has the variance d²/4, and the difference of two such means twice that;
     # over a mean size of which the noise itself has no part.
@@ -73,3 +78,4 @@ def test_stripes_are_a_labyrinth_and_discs_are_not():
     assert mixed.value("topology_noise") == pytest.approx(noise)
     islands = patterns(*(shape_films(sample, ("discs",) * 4) for sample in (0, 1)))
     assert np.isnan(islands.value("labyrinth_end"))
+    assert np.isnan(islands.value("topology_return_share"))

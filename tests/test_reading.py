@@ -21,7 +21,7 @@ from nrp.simulation import CampaignSettings
 from nrp.systems.film import FilmSettings
 
 FILM = FilmSettings(box=8, dx=1.0, coarsen=1, disorder="none", noise=0.05)
-CAMPAIGN = CampaignSettings(system=FILM, anisotropy=(1.0, 1.5, 2.0, 2.5), sweep_rate=0.05, frames=41)
+CAMPAIGN = CampaignSettings(system=FILM, anisotropy=(0.75, 1.0, 1.25, 1.5), sweep_rate=0.05, frames=41)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_true_rate_at_the_onset_is_that_of_the_frames_around_it():
 
 def test_the_gradient_of_the_true_energy_is_the_rate_of_the_film(read, sweeps):
     frames, rates = onset_frame(sweeps.magnetization.values.astype(float)), image_rates(sweeps)
-    assert read.arrays["alphas"].tolist() == [1.0, 1.5, 2.0, 2.5]
+    assert read.arrays["alphas"].tolist() == [0.75, 1.0, 1.25, 1.5]
     in_frame = rates[np.arange(4), frames]
     for member in (0, 1):
         assert read.arrays["onset_gradient"][member] == pytest.approx(in_frame, rel=1e-3)
@@ -73,9 +73,14 @@ def test_the_gradient_of_the_true_energy_is_the_rate_of_the_film(read, sweeps):
     assert onset_curve(o) == pytest.approx(in_frame, rel=1e-3)
 
 
-def test_separate_potentials_tell_the_same_rate(read, sweeps):
+def test_separate_potentials_tell_the_same_rate():
+    # In a medium with disorder, where the rate at the onset is no small part of the fastest.
+    disordered = CAMPAIGN.replace(system=FILM.replace(disorder="quarter", noise=0.0), anisotropy=(1.0, 1.5))
+    films = filmed(disordered)
+    (o,) = see(TruePlane(films), films)
+    curves = Reading(o, films.onset_time.values).curves
     for name in ("separate_gradient", "separate_rate"):
-        assert read.arrays[name][0] == pytest.approx(true_rates(sweeps), rel=0.1)
+        assert curves[name] == pytest.approx(true_rates(films), rel=0.1)
 
 
 def test_other_samples_are_read_one_by_one(read, samples):

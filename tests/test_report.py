@@ -1,17 +1,13 @@
-"""Numbers as they are printed, and bounds that they must keep."""
-
-from types import SimpleNamespace
+"""Numbers as they are printed, cited and set into tables."""
 
 import numpy as np
 import pytest
-from nrp.book.checks import BOUNDS, CheckFailed, check
-from nrp.book.study import Study
-from nrp.settings import InvalidSetting
 
-from nrp.analysis import Result, row
 from nrp.book import report
-from nrp.book.report import glue_rows, number, only, table
-from nrp.store import Store
+from nrp.book.report import cite, columns_of, number, rows, table
+from nrp.evaluation import Result, row
+from nrp.pipeline import Study
+from nrp.pipeline.published import published
 
 
 @pytest.mark.parametrize(
@@ -35,98 +31,105 @@ def test_three_digits(value, text):
     assert number(value) == text
 
 
-def test_table_has_a_line_per_index_and_intervals():
-    rows = [
-        row("rmse", 0.5, split="trained", arm="paper"),
-        row("rmse", 0.25, split="trained", arm="pod", low=0.2, high=0.3),
-        row("rmse", 0.75, split="new_disorder", arm="paper"),
-    ]
-    frame = table(Result.of(rows).table, index="split", columns="arm", caption="x").data
-    assert frame.index.tolist() == ["trained", "new disorder"]
-    assert frame.loc["trained", "pod"] == "0.250 [0.200, 0.300]"
-    assert frame.loc["new disorder", "pod"] == "–"
+@pytest.fixture
+def errors():
+    """Errors of two arms and of doing nothing, one of them with an interval, and a count."""
+    return Result.of(
+        [
+            row("rmse", 0.5, split="trained", arm="paper", lead_time=1),
+            row("rmse", 0.25, split="trained", arm="pod", lead_time=10, low=0.2, high=0.3),
+            row("rmse", 0.75, split="new_disorder", arm="paper", lead_time=1),
+            row("still", 0.6, split="trained"),
+            row("tests", 13, arm="paper"),
+        ]
+    )
+
+
+def test_table_has_a_line_per_index_and_intervals(errors):
+    found = table(rows(errors, "rmse"), index="split", columns="arm", caption="x").data
+    assert found.index.tolist() == ["trained", "new disorder"]
+    assert found.loc["trained", "pod"] == "0.250 [0.200, 0.300]"
+    assert found.loc["new disorder", "pod"] == "–"
+    plain = table(rows(errors, "rmse"), index="split", columns="arm", caption="x", intervals=False).data
+    assert plain.loc["trained", "pod"] == "0.250"
+
+
+def test_numbers_name_columns_and_what_is_null_stands_for_all(errors):
+    found = table(
+        rows(errors, "rmse", "still", split="trained"), index="arm", columns="lead_time", caption="x"
+    )
+    assert found.data.columns.tolist() == ["1", "10", "all"]
+    assert found.data.index.tolist() == ["paper", "pod", "all"]
 
 
 def test_intervals_of_a_wide_table_stand_below_the_values():
-    rows = [row("rmse", 0.25, split="trained", arm=name, low=0.2, high=0.3) for name in "abcd"]
-    frame = table(Result.of(rows).table, index="split", columns="arm", caption="x").data
-    assert frame.loc["trained", "d"] == "0.250\n[0.200, 0.300]"
+    wide = Result.of([row("rmse", 0.25, split="trained", arm=name, low=0.2, high=0.3) for name in "abcd"])
+    found = table(wide.table, index="split", columns="arm", caption="x").data
+    assert found.loc["trained", "d"] == "0.250\n[0.200, 0.300]"
 
 
-def test_only_the_named_metrics_of_an_arm_are_glued(monkeypatch):
-    glued = {}
-    monkeypatch.setattr(report, "glue", lambda name, text, *, display: glued.update({name: text}))
-    rows = [
-        row("skill", 0.5, arm="pod", split="trained", lead_time=10, low=0.25, high=0.75),
-        row("skill", 0.25, arm="paper", split="trained", lead_time=1),
-        row("rate_error", 0.125, arm="pod", split="trained"),
-    ]
-    glue_rows(Result.of(rows), "skill", prefix="published.", arm="pod")
-    assert glued == {
-        "published.skill.pod.trained.10": "0.500",
-        "published.skill.pod.trained.10.interval": "0.500 [0.250, 0.750]",
+def test_two_rows_in_one_place_are_refused(errors):
+    with pytest.raises(ValueError, match="duplicate"):
+        table(rows(errors, "rmse", arm="paper"), index="metric", columns="arm", caption="x")
+
+
+def test_rows_have_one_of_several_values_and_null_is_one(errors):
+    assert rows(errors, "still", "rmse", arm=("paper", None))["value"].tolist() == [0.6, 0.5, 0.75]
+    assert rows(errors, "rmse", arm="paper", split=["trained"])["value"].tolist() == [0.5]
+    with pytest.raises(KeyError, match="no row with"):
+        rows(errors, "rmse", arm="free_field")
+
+
+def test_of_two_results_a_row_of_both_is_taken_from_the_first(errors):
+    other = Result.of([row("still", 0.7, split="trained"), row("still", 0.8, split="new_disorder")])
+    assert rows((errors, other), "still")["value"].tolist() == [0.6, 0.8]
+
+
+def test_columns_of_a_table_are_chosen_one_by_one(errors):
+    chosen = {"network": {"metric": "rmse", "arm": "paper"}, "nothing": {"metric": "still"}}
+    found = table(columns_of(errors, chosen, split="trained"), index="split", columns="column", caption="x")
+    assert found.data.loc["trained"].tolist() == ["0.500", "0.600"]
+
+
+@pytest.fixture
+def cited(store, monkeypatch):
+    """A function that cites from the profile mini and returns what became citable."""
+
+    def found(*arguments, **options):
+        glued = {}
+        monkeypatch.setattr(report, "glue", lambda name, text, *, display: glued.update({name: text}))
+        cite(Study("mini", store), *arguments, **options)
+        return glued
+
+    return found
+
+
+def test_names_choose_what_is_citable(cited):
+    power = published("power")[0]
+    found = cited("published power", "detection_rate.*.first order", "rate_error.first", prefix="controls.")
+    value = power.value("detection_rate", split="first order", case="onset_rate", system="swift_hohenberg")
+    assert found["controls.detection_rate.onset_rate.first order"] == number(value)
+    assert found["controls.detection_rate.onset_rate.first order.interval"].startswith(f"{number(value)} [")
+    assert {name.split(".")[1] for name in found} == {"detection_rate"}
+    assert all(".first order" in name for name in found)
+
+
+def test_a_name_holds_for_what_goes_on_after_a_dot(cited):
+    found = cited("published paper", "skill.increment.paper.trained")
+    assert {"skill.increment.paper.trained", "skill.increment.paper.trained.10"} <= set(found)
+    assert not any("per_frame_mean" in name for name in found)
+
+
+def test_counts_are_whole_numbers(cited):
+    assert cited("continuity_paper", "tests") == {"tests.paper": "13"}
+
+
+def test_where_a_benchmark_was_run_is_citable(cited):
+    about = published("solver_benchmark")[1]
+    assert cited("published solver_benchmark", "date", "machine") == {
+        name: about[name] for name in ("machine", "date")
     }
 
 
-def test_only_gives_value_and_place_as_printed():
-    result = Result.of([row("rise", 14.4, anisotropy=1.75), row("fall", 1.0)])
-    assert only(result, "rise") == ("14.4", "1.75")
-
-
-def study_with(value: float, profile: str) -> SimpleNamespace:
-    result = Result.of([row("reconstruction_rmse", value, split="trained", arm="paper")])
-    return SimpleNamespace(profile=SimpleNamespace(name=profile), result=lambda name: result)
-
-
-def test_check_prints_no_number_and_raises_out_of_bounds(capsys):
-    check(study_with(0.02, "book"), "reconstruction")
-    assert capsys.readouterr().out == "reconstruction: within its bounds\n"
-    with pytest.raises(CheckFailed, match=r"0\.2 is not between 0 and 0.03"):
-        check(study_with(0.2, "book"), "reconstruction")
-    check(study_with(0.15, "mini"), "reconstruction")
-    with pytest.raises(CheckFailed):
-        check(study_with(np.nan, "book"), "reconstruction")
-
-
-def test_check_of_what_is_published_looks_there(capsys):
-    where = {"split": "jump 0.5", "case": "separate_gradient", "system": "bead"}
-
-    def study(published: float) -> SimpleNamespace:
-        of = {value: Result.of([row("detection_rate", value, **where)]) for value in (0.0, published)}
-        profile = SimpleNamespace(name="mini")
-        return SimpleNamespace(
-            profile=profile, result=lambda name: of[0.0], published=lambda name: (of[published], {})
-        )
-
-    check(study(1.0), "published jumps are seen")
-    with pytest.raises(CheckFailed):
-        check(study(0.9), "published jumps are seen")
-
-
-def test_every_bound_shuts_something_out():
-    """A bound that holds whatever the number is no check: what cannot be negative needs an upper end."""
-    for name, bound in BOUNDS.items():
-        for low, high in filter(None, (bound.book, bound.mini)):
-            ceiling = 1 if bound.metric == "energy_r2" else np.inf
-            assert low > 0 or high < ceiling, name
-
-
-def test_every_bound_names_an_analysis(tmp_path):
-    names = Study("mini", Store(tmp_path)).results
-    assert {bound.result for bound in BOUNDS.values()} <= set(names)
-
-
-def test_unknown_names_are_refused(tmp_path):
-    study = Study("mini", Store(tmp_path))
-    for ask in (study.dataset, study.model, study.result):
-        with pytest.raises(InvalidSetting, match="name = 'moon': must be one of"):
-            ask("moon")
-
-
-def test_nothing_is_computed_by_asking_for_keys(tmp_path):
-    store = Store(tmp_path)
-    study = Study("book", store)
-    parts = (study.datasets, study.models, study.results, study.profile.controls)
-    assert len(study.keys()) == sum(map(len, parts))
-    assert "solver" not in {row["analysis"] for row in study.stored_rows()}
-    assert list(store.entries()) == []
+def test_parameters_are_citable(cited):
+    assert cited("parameters", "latent") == {"latent": "8"}

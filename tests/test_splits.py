@@ -5,7 +5,7 @@ import json
 from nrp.reduction import ModelSettings, Runs
 from nrp.reduction.splits import coverage, split_names, trained_runs
 
-SMALL = ModelSettings(latent=3, width=16, epochs=8, batch=20, held=Runs(anisotropy=(2.0,)))
+SMALL = ModelSettings(held=Runs(anisotropy=(2.0,)))
 
 
 def test_splits_tell_what_is_new(blob):

@@ -57,7 +57,7 @@ def test_another_sweep_rate_changes_what_depends_on_the_films_and_nothing_else(s
 
 def test_other_settings_of_a_model_change_its_results_alone(store):
     found = changed(store, identified={"epochs": 3})
-    each = ("forecast", "diagnostics", "gradient_flow", "transition")
+    each = ("training", "forecast", "diagnostics", "gradient_flow", "transition")
     assert found == {"Model identified"} | outcomes("clock", *(f"{name}_identified" for name in each))
     # What is not trained on changes no model.
     found = changed(store, holds={"frames": 11})
@@ -107,7 +107,7 @@ def test_what_is_not_allowed_is_refused_in_one_line(store, overrides, line):
     ("kind", "name"), [("dataset", "x"), ("model", "x"), ("result", "x"), ("published", "x")]
 )
 def test_names_that_are_not_there_are_refused_with_those_that_are(store, kind, name):
-    with pytest.raises(InvalidSetting, match="^name = 'x': must be one of "):
+    with pytest.raises(InvalidSetting, match=r"^name = 'x': must be one of "):
         getattr(Study("mini", store), kind)(name)
 
 

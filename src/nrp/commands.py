@@ -180,7 +180,9 @@ def _chapter(options: argparse.Namespace, chosen: Profile) -> None:
 def _book(options: argparse.Namespace, chosen: Profile) -> None:
     from nrp.book.build import build_book
 
-    print(build_book(chosen.name, root=_top_of_book(), store=Store(), offline=options.offline))
+    root, store = _top_of_book(), Store()
+    Study(chosen.name, store).train_all()
+    print(build_book(chosen.name, root=root, store=store, offline=options.offline))
 
 
 def _publish(_: argparse.Namespace, chosen: Profile) -> None:

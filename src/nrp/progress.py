@@ -47,12 +47,12 @@ def _lines(items: Iterable, total: int, title: str) -> Iterator:
 
 
 def tell(line: str) -> None:
-    """Print a line on standard error; processes that work for another one stay silent."""
-    if multiprocessing.parent_process() is None:
-        print(line, file=sys.stderr, flush=True)
+    """Print a line on standard error."""
+    print(line, file=sys.stderr, flush=True)
 
 
 @cache
 def tell_once(line: str) -> None:
-    """Print a line as `tell` does, but only the first time."""
-    tell(line)
+    """Print a line the first time only; processes that work for another one leave it to that."""
+    if multiprocessing.parent_process() is None:
+        tell(line)

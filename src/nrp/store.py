@@ -27,8 +27,7 @@ from nrp.progress import tell
 
 PROVENANCE = "provenance.json"
 _NOT_CONTENT = (PROVENANCE, ".DS_Store")  # the second is left by a file manager that looks into a folder
-_SECONDS_UNTIL_TOLD = 2.0
-"""How long a process waits for another one before it says so."""
+_SECONDS_UNTIL_TOLD = 2.0  # that a process waits for another one
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Store:
     Raises
     ------
     InvalidSetting
-        If the root is no folder; when a result is made, also if the folder cannot be written.
+        If the root is no folder, or, when a result is made, cannot be written.
     """
 
     def __init__(self, root: Path | str | None = None) -> None:
@@ -164,10 +163,9 @@ class Store:
         return [f"{_name(path)}: {reason}" for path, reason in self._wrong(thorough)]
 
     def prune(self, keep: set[str]) -> list[str]:
-        """Remove every result that is damaged, or whose key is not in `keep`, and unfinished work.
+        """Remove damaged results, those whose key is not in `keep`, and unfinished work; return the names.
 
-        Work that another process is doing stays, and of a link only the link is removed.  Returns the names
-        of what is removed.
+        Work that another process is doing stays, and of a link only the link is removed.
         """
         wrong = {path for path, _ in self._wrong(thorough=True)}
         removed = []
@@ -176,8 +174,7 @@ class Store:
                 remove(path)
                 removed.append(_name(path))
         partial = self.root / "partial"
-        left = sorted({path.name.removesuffix(".lock") for path in partial.glob("*")})
-        for name in left:
+        for name in sorted({path.name.removesuffix(".lock") for path in partial.glob("*")}):
             with suppress(Timeout), FileLock(partial / f"{name}.lock", timeout=0):
                 if os.path.lexists(partial / name):
                     remove(partial / name)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
@@ -20,11 +21,15 @@ from papermill.exceptions import strip_color
 
 from nrp import __version__
 from nrp.book.chapters import chapter_names, run_chapter
+from nrp.book.texts import nothing_in_the_way, read_config, read_pages, read_text
 from nrp.book.vendor import SPHINX_CONFIG, vendored_files
 from nrp.pipeline.profiles import profile as profile_of
 from nrp.store import Store, write_text
 
 _STATUS = "chapters/status.md"
+
+_API = Path("chapters/api")
+"""Where Sphinx writes a page for each module."""
 
 _TABLE = "```{nb-exec-table}\n```"
 """The directive that Sphinx fills where it executes the chapters itself."""
@@ -54,7 +59,8 @@ def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = 
     Raises
     ------
     InvalidSetting
-        If there is no such profile, or the book is to be offline and npm is not installed.
+        If there is no such profile, a file of the book cannot be read, a file is in the way of a folder, or
+        the book is to be offline and npm is not installed.
     ChapterFailed
         If a cell of a chapter fails.
     BuildFailed
@@ -62,25 +68,27 @@ def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = 
     """
     profile_of(profile)
     root = Path(root).resolve()
-    scripts = vendored_files(store) if offline else {}
-    executed = {
-        name: run_chapter(name, {"profile": profile}, root=root, store=store) for name in chapter_names(root)
-    }
+    config = read_config(root)
+    names = chapter_names(root)
     target = root / "_build" / (f"{profile}-offline" if offline else profile)
-    source = target / "source"
+    with nothing_in_the_way():
+        for folder in ("source/chapters", "_build", "html"):
+            (target / folder).mkdir(parents=True, exist_ok=True)
+    scripts = vendored_files(store) if offline else {}
+    executed = {name: run_chapter(name, {"profile": profile}, root=root, store=store) for name in names}
     files = _pages(root, executed) | {
         f"chapters/assets/vendor/{name}": path for name, path in scripts.items()
     }
-    files["_config.yml"] = _config(root, profile, offline=offline)
+    files["_config.yml"] = _config(config, profile, offline=offline)
     if _STATUS in files:
-        table = _status(profile, executed)
-        files[_STATUS] = files[_STATUS].read_text().replace(_TABLE, table)
-    changed = _stage(files, source)
-    if any(path.suffix not in (".md", ".ipynb") or not path.exists() for path in changed):
-        # Sphinx copies styles and scripts only beside a page it writes, and keeps pages of the past.
-        shutil.rmtree(target / "_build", ignore_errors=True)
-    _run_sphinx(source, target)
-    _publish(target / "_build" / "html", target / "html")
+        files[_STATUS] = read_text(root / _STATUS).replace(_TABLE, _status(profile, executed))
+    with nothing_in_the_way():
+        changed = _stage(files, target / "source")
+        if any(path.suffix not in (".md", ".ipynb") or not path.exists() for path in changed):
+            # Sphinx copies styles and scripts only beside a page it writes, and keeps pages of the past.
+            shutil.rmtree(target / "_build", ignore_errors=True)
+        _run_sphinx(target / "source", target)
+        _publish(target / "_build" / "html", target / "html")
     return target / "html" / "index.html"
 
 
@@ -90,18 +98,24 @@ def _pages(root: Path, executed: dict[str, Path]) -> dict[str, Path | str]:
     for path in sorted((root / "chapters").rglob("*")):
         name = path.relative_to(root)
         hidden = any(part.startswith(".") for part in name.parts)
-        if path.is_file() and not hidden and path.suffix != ".ipynb":
+        if (
+            path.is_file()
+            and not hidden
+            and path.suffix not in (".md", ".ipynb")
+            and _API not in name.parents
+        ):
             files[name.as_posix()] = path
-    for name, path in executed.items():
-        del files[f"chapters/{name}.md"]
-        files[f"chapters/{name}.ipynb"] = path
+    for page in read_pages(root):
+        copy = executed.get(page.removeprefix("chapters/"))
+        files[f"{page}.ipynb" if copy else f"{page}.md"] = copy or root / f"{page}.md"
     return files
 
 
 def _stage(files: dict[str, Path | str], source: Path) -> set[Path]:
     """Make the folder hold these files or texts, and return what had to be changed for it."""
     wanted = {source / name: content for name, content in files.items()}
-    changed = {path for path in source.rglob("*") if path.is_file()} - set(wanted)
+    there = {path for path in source.rglob("*") if path.is_file() and source / _API not in path.parents}
+    changed = there - set(wanted)
     for path in changed:
         path.unlink()
     for path, content in wanted.items():
@@ -111,19 +125,19 @@ def _stage(files: dict[str, Path | str], source: Path) -> set[Path]:
                 write_text(path, content)
                 changed.add(path)
         elif not (path.is_file() and filecmp.cmp(content, path)):
-            shutil.copy2(content, path)
+            shutil.copyfile(content, path)
             changed.add(path)
     return changed
 
 
-def _config(root: Path, profile: str, *, offline: bool) -> str:
+def _config(config: dict[str, Any], profile: str, *, offline: bool) -> str:
     """Return the configuration of the book, with nothing left to execute."""
-    config = yaml.safe_load((root / "_config.yml").read_text())
     config.setdefault("execute", {})["execute_notebooks"] = "off"
     footer = f"<p>Built with the profile <code>{profile}</code> of nrp {__version__}.</p>"
     config.setdefault("html", {})["extra_footer"] = footer
     if offline:
-        config.setdefault("sphinx", {}).setdefault("config", {}).update(SPHINX_CONFIG)
+        sphinx = config.setdefault("sphinx", {})
+        sphinx["config"] = (sphinx.get("config") or {}) | SPHINX_CONFIG
     return yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
 
 
@@ -166,6 +180,9 @@ def _publish(built: Path, html: Path) -> None:
     """Put the finished pages where readers look for them, all at once."""
     fresh = html.with_name(".html")
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(built, fresh)
+    try:
+        shutil.copytree(built, fresh)
+    except shutil.Error as error:  # it holds a line for every file
+        raise BuildFailed(f"book: {error.args[0][0][2]}") from None
     shutil.rmtree(html, ignore_errors=True)
     fresh.rename(html)

@@ -1,7 +1,7 @@
 """Chapters: md:myst text, turned into a notebook by jupytext and executed by papermill.
 
-The text is the only source.  The executed copy lies in ``<runs>/chapters/<profile>/<name>.ipynb``;
-it is replaced as a whole, and only by a chapter that ran to its end.
+The text is the only source.  The executed copy lies in ``<runs>/chapters/<profile>/<name>.ipynb``, or with
+other parameters in ``variants`` beside it.  It is replaced as a whole, only by a chapter that ran to its end.
 """
 
 from __future__ import annotations
@@ -10,22 +10,25 @@ import ast
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-import jupytext
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
+from nbformat.validator import iter_validate
 from papermill.exceptions import PapermillExecutionError
-from sphinx_external_toc.parsing import parse_toc_yaml
 
 from nrp import __version__
 from nrp.base import InvalidSetting
-from nrp.pipeline.profiles import profile
+from nrp.book.texts import nothing_in_the_way, read_notebook, read_pages, read_text
+from nrp.pipeline.parameters import PARAMETERS
+from nrp.pipeline.profiles import Profile, profile
 from nrp.pipeline.published import published_folder
 from nrp.store import Store
 
@@ -37,24 +40,32 @@ class ChapterFailed(RuntimeError):
     """A chapter did not run to its end; the message is one line."""
 
 
-def page_names(root: Path | str) -> list[str]:
-    """Return the pages of ``_toc.yml`` in its order, as paths without suffix."""
-    tree = parse_toc_yaml(Path(root) / "_toc.yml")
-
-    def below(page: str) -> Iterator[str]:
-        yield page
-        for child in tree[page].child_files():
-            yield from below(child)
-
-    return list(below(tree.root.docname))
-
-
 def chapter_names(root: Path | str) -> list[str]:
-    """Return the names of the chapters, the pages that have a kernel, in the order of the book."""
+    """Return the names of the chapters, the pages with code cells, in the order of the book.
+
+    Raises
+    ------
+    InvalidSetting
+        If ``_toc.yml`` or a page cannot be read.
+    """
+    top = Path(root).resolve()
+    return [page.removeprefix("chapters/") for page in read_pages(top) if read_notebook(top, page)]
+
+
+def parameter_lines(name: str, *, root: Path | str, profile: Profile) -> list[str]:
+    """Return one line for each parameter of a chapter: type, unit, allowed range and value in the profile.
+
+    Raises
+    ------
+    InvalidSetting
+        If there is no such chapter, or it cannot be read.
+    """
+    declared = _declared(name, _notebook(name, Path(root).resolve()))
     return [
-        Path(page).name
-        for page in page_names(root)
-        if (text := _text_path(root, Path(page).name)).is_file() and "kernelspec" in _metadata(text)
+        PARAMETERS[parameter].line(parameter, profile)
+        if parameter in PARAMETERS
+        else f"{parameter}: usually {default!r}"
+        for parameter, default in declared.items()
     ]
 
 
@@ -62,7 +73,7 @@ def source_digest(*folders: Path) -> str:
     """Return a hash of all that chapters read, the package and `published`: 16 digits of a SHA-256."""
     total = hashlib.sha256()
     for folder in folders or (PACKAGE, published_folder()):
-        for path in sorted(p for kind in ("py", "json", "txt", "npz") for p in folder.rglob(f"*.{kind}")):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"):
             total.update(f"{path.relative_to(folder).as_posix()}\n".encode())
             total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]
@@ -86,27 +97,29 @@ def run_chapter(name: str, parameters: Mapping[str, object], *, root: Path | str
     Raises
     ------
     InvalidSetting
-        If there is no such chapter or parameter, or the value is not of the declared type.
+        If there is no such chapter or parameter, the value is not allowed, or the chapter cannot be read.
     ChapterFailed
         If a cell fails.  The notebook up to there is kept as ``<name>.failed.ipynb``.
     """
-    names = chapter_names(root)
-    if name not in names:
-        raise InvalidSetting(f"chapter = {name!r}: must be one of {', '.join(names)}")
-    text = _text_path(root, name)
-    notebook = jupytext.read(text)
+    top = Path(root).resolve()
+    notebook = _notebook(name, top)
     values = _checked(name, notebook, parameters)
     chosen = profile(str(values["profile"])).name
+    text = top / "chapters" / f"{name}.md"
     key = _key(text, values)
-    final = store.root / "chapters" / chosen / f"{name}.ipynb"
-    if final.is_file() and nbformat.read(final, as_version=4).metadata.get("nrp") == key:
+    final = store.root / "chapters" / chosen / f"{_copy_name(name, values)}.ipynb"
+    failed = final.with_name(f"{final.stem}.failed.ipynb")
+    partial = final.with_name(f".{final.stem[:100]}.{os.getpid()}.ipynb")
+    with nothing_in_the_way():
+        final.parent.mkdir(parents=True, exist_ok=True)
+        for target in (final, failed):
+            if target.is_dir():
+                raise IsADirectoryError(None, None, target)
+    if final.is_file() and _is_current(final, key):
         _tell(f"{name}: nothing has changed")
         return final
 
     notebook.metadata["nrp"] = key
-    failed = final.with_name(f"{name}.failed.ipynb")
-    partial = final.with_name(f".{name}.{os.getpid()}.ipynb")
-    final.parent.mkdir(parents=True, exist_ok=True)
     _tell(f"{name}: running with the profile {chosen}")
     start = time.monotonic()
     try:
@@ -120,6 +133,26 @@ def run_chapter(name: str, parameters: Mapping[str, object], *, root: Path | str
         partial.unlink(missing_ok=True)
     _tell(f"{name}: done in {time.monotonic() - start:.0f} s")
     return final
+
+
+def _notebook(name: str, top: Path) -> nbformat.NotebookNode:
+    page = f"chapters/{name}"
+    notebook = read_notebook(top, page) if page in read_pages(top) else None
+    if notebook is None:
+        raise InvalidSetting(f"chapter = {name!r}: must be one of {', '.join(chapter_names(top))}")
+    return notebook
+
+
+def _is_current(path: Path, key: str) -> bool:
+    """Whether an executed copy is whole, and what would be made now."""
+    try:
+        copy = nbformat.from_dict(json.loads(path.read_bytes()))
+        if not any(iter_validate(copy, version=4, version_minor=5)) and copy.metadata.papermill.end_time:
+            return copy.metadata["nrp"] == key
+    except (ValueError, LookupError, TypeError, AttributeError):
+        pass
+    _tell(f"{path}: is damaged and made anew")
+    return False
 
 
 def _execute(
@@ -144,7 +177,7 @@ def _execute(
                 progress_bar=False,
                 stderr_file=sys.stderr,
                 cwd=cwd,
-                extra_arguments=["--log-level=ERROR"],
+                extra_arguments=["--log-level=CRITICAL"],  # or the kernel of an interrupted cell complains
             )
     except PapermillExecutionError as error:
         reason = next(iter(error.evalue.splitlines()), "")
@@ -162,22 +195,34 @@ def _execute(
     nbformat.write(done, target)
 
 
+def _declared(name: str, notebook: nbformat.NotebookNode) -> dict[str, Any]:
+    """Return the parameters of a chapter with their defaults."""
+    found = papermill.inspect_notebook(notebook)
+    if "profile" not in found:
+        raise InvalidSetting(
+            f"chapters/{name}.md: must declare the parameter profile in a cell tagged parameters"
+        )
+    return {parameter: _parsed(entry["default"]) for parameter, entry in found.items()}
+
+
 def _checked(
     name: str, notebook: nbformat.NotebookNode, parameters: Mapping[str, object]
 ) -> dict[str, object]:
-    """Return the parameters with their declared types, and the profile in any case."""
-    declared = papermill.inspect_notebook(notebook)
-    if "profile" not in declared:
-        raise InvalidSetting(f"chapter = {name!r}: must declare the parameter profile")
-    for parameter in parameters:
+    """Return the profile and those parameters whose values are not their defaults."""
+    declared = _declared(name, notebook)
+    values = {"profile": declared["profile"]}
+    for parameter, given in parameters.items():
         if parameter not in declared:
             raise InvalidSetting(
-                f"{parameter} = {parameters[parameter]!r}: chapter {name} has no such parameter, "
-                f"it has {', '.join(declared)}"
+                f"{parameter} = {given!r}: chapter {name} has no such parameter, it has {', '.join(declared)}"
             )
-    defaults = {parameter: _parsed(declared[parameter]["default"]) for parameter in declared}
-    given = {"profile": defaults["profile"]} | dict(parameters)
-    return {key: _typed(key, value, defaults[key]) for key, value in given.items()}
+        default = declared[parameter]
+        known = PARAMETERS.get(parameter)
+        value = known.parse(parameter, given) if known else _typed(parameter, given, default)
+        if parameter == "profile" or value != default:
+            # In code that papermill writes, a tuple would be a text.
+            values[parameter] = list(value) if isinstance(value, tuple) else value
+    return values
 
 
 def _typed(name: str, value: object, default: object) -> object:
@@ -192,23 +237,26 @@ def _typed(name: str, value: object, default: object) -> object:
     return parsed
 
 
-def _parsed(text: str) -> object:
+def _parsed(text: str) -> Any:
     with suppress(ValueError, SyntaxError):
         return ast.literal_eval(text)
     return text
 
 
+def _copy_name(name: str, values: Mapping[str, object]) -> str:
+    """Return the name of the executed copy; other parameters than the profile make it a variant."""
+    words = [f"{parameter}={value}" for parameter, value in values.items() if parameter != "profile"]
+    if not words:
+        return name
+    readable = re.sub(r"[^\w.,=+-]+", "", "-".join(sorted(words)))
+    if len(readable) > 100:
+        readable = f"{readable[:80]}-{hashlib.sha256(readable.encode()).hexdigest()[:8]}"
+    return f"variants/{name}-{readable}"
+
+
 def _key(text: Path, values: Mapping[str, object]) -> str:
-    recipe = [text.read_text(), values, source_digest(), __version__]
+    recipe = [read_text(text), values, source_digest(), __version__]
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _text_path(root: Path | str, name: str) -> Path:
-    return Path(root).resolve() / "chapters" / f"{name}.md"
-
-
-def _metadata(text: Path) -> Mapping[str, object]:
-    return jupytext.read(text).metadata
 
 
 def _tell(line: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from IPython.display import HTML
 from pydantic import ConfigDict, Field, model_validator
 
 from nrp.base import InvalidSetting, Settings
-from nrp.book.report import number
+from nrp.book.report import number, rows
 from nrp.pipeline import Study
 
 _STRICT = ("book", "paper")
@@ -36,9 +36,12 @@ class Row(Settings):
     """Name of a result; of a published one with ``published`` before it."""
     metric: str
     where: dict[str, Any] = Field(default_factory=dict)
-    """Further columns of the row; one that is not named may have any value, null must be said."""
+    """Further columns of the row; one that is not named may have any value, null must be said.  A list allows
+    each of its values."""
     column: str = "value"
     """The column that is read: the value, or an end of its interval."""
+    pick: Literal["only", "smallest", "largest"] = "only"
+    """Which number is read if there are several rows; there must be one if it is the only one."""
 
     def value(self, study: Study) -> float:
         """Return the number.
@@ -46,11 +49,14 @@ class Row(Settings):
         Raises
         ------
         KeyError
-            If there is no such row, or more than one.
+            If there is no such row, or more than one and none is picked.
         """
         kind, _, name = self.result.rpartition(" ")
         result = study.published(name) if kind == "published" else study.result(name)
-        return result.value(self.metric, column=self.column, **self.where)
+        found = rows(result, self.metric, **self.where)[self.column]
+        if self.pick == "only" and len(found) > 1:
+            raise KeyError(f"{len(found)} rows with metric {self.metric} and {self.where}")
+        return float(found.min() if self.pick == "smallest" else found.max())
 
 
 class Bound(Settings):
@@ -86,8 +92,8 @@ class Claim(Settings):
     @property
     def is_published(self) -> bool:
         """Whether it speaks of published results alone, which are the same for every profile."""
-        rows = filter(None, (self.row, self.over, self.less))
-        return all(each.result.startswith("published ") for each in rows)
+        parts = filter(None, (self.row, self.over, self.less))
+        return all(each.result.startswith("published ") for each in parts)
 
     @model_validator(mode="after")
     def _shuts_something_out(self) -> Self:

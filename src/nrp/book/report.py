@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import pandas as pd
@@ -87,15 +87,19 @@ def _counted(entry: dict) -> str:
     return f"{entry['value']:.0f}" if is_count else number(entry["value"])
 
 
-def rows(result: Result, *metrics: str, **where: object) -> pd.DataFrame:
+def rows(result: Result | Sequence[Result], *metrics: str, **where: object) -> pd.DataFrame:
     """Return the rows of some metrics, whose columns have a value, or one of several (a tuple or list).
+
+    Of several results a row that is in more than one is taken from the first.
 
     Raises
     ------
     KeyError
         If there is none.
     """
-    found = pd.concat([result.select(metric=metric) for metric in metrics])
+    results = [result] if isinstance(result, Result) else result
+    found = pd.concat([each.select(metric=metric) for metric in metrics for each in results])
+    found = found.drop_duplicates([*_KEY, "system", "lead_time"]) if len(results) > 1 else found
     for column, value in where.items():
         several = value if isinstance(value, tuple | list) else (value,)
         is_null = found[column].isna() if None in several else False
@@ -105,7 +109,7 @@ def rows(result: Result, *metrics: str, **where: object) -> pd.DataFrame:
     return found
 
 
-def columns_of(result: Result, columns: Mapping[str, Mapping[str, object]]) -> pd.DataFrame:
+def columns_of(result: Result, columns: Mapping[str, Mapping[str, object]], **where: object) -> pd.DataFrame:
     """Return rows of a result for a table whose columns are chosen one by one.
 
     Parameters
@@ -113,15 +117,21 @@ def columns_of(result: Result, columns: Mapping[str, Mapping[str, object]]) -> p
     result
         Where the rows come from.
     columns
-        By the name that a column of the table has: the values that its rows have, by column of the result.
-        The name is in the column ``column`` of the rows.
+        By the name that a column of the table has: its ``metric``, and further values, or one of several,
+        that its rows have.  The name is in the column ``column`` of the rows.
+    **where
+        What all rows have.
 
     Raises
     ------
     KeyError
         If there is no row for one of them.
     """
-    return pd.concat([result.select(**where).assign(column=name) for name, where in columns.items()])
+
+    def column(metric: str, **of: object) -> pd.DataFrame:
+        return rows(result, metric, **of)
+
+    return pd.concat([column(**where | of).assign(column=name) for name, of in columns.items()])
 
 
 def _with_interval(entry: dict, between: str = " ") -> str:
@@ -130,10 +140,11 @@ def _with_interval(entry: dict, between: str = " ") -> str:
     return f"{number(entry['value'])}{between}[{number(entry['low'])}, {number(entry['high'])}]"
 
 
-def table(rows: pd.DataFrame, *, index: str, columns: str, caption: str) -> Styler:
+def table(rows: pd.DataFrame, *, index: str, columns: str, caption: str, intervals: bool = True) -> Styler:
     """Return a table of values: one line per value of `index`, one column per value of `columns`.
 
-    Where the rows carry an interval it stands behind the value, in a wide table below it.
+    Where the rows carry an interval it stands behind the value, in a wide table below it, if `intervals` are
+    wanted.
 
     Raises
     ------
@@ -141,7 +152,10 @@ def table(rows: pd.DataFrame, *, index: str, columns: str, caption: str) -> Styl
         If two rows would stand in one place.
     """
     between = " " if rows[columns].nunique() <= _NARROW else "\n"
-    text = [_with_interval(entry, between) for entry in rows.to_dict("records")]
+    text = [
+        _with_interval(entry, between) if intervals else number(entry["value"])
+        for entry in rows.to_dict("records")
+    ]
     names = {axis: rows[axis].map(_word) for axis in (index, columns)}
     wide = rows.assign(text=text, **names).pivot(index=index, columns=columns, values="text")
     order = [list(dict.fromkeys(names[axis])) for axis in (index, columns)]

@@ -2,6 +2,7 @@
 
 - Pages that Sphinx executes itself are executed again when the package changes.  The cache of
   ``jupyter-book build`` knows the code cells only, so each state of ``src`` gets one of its own.
+- Pages of modules that are gone are removed; autosummary only adds pages.
 - The text before a colon in the docstring of an attribute is not taken for its type.
 - There is one field for searching, in the sidebar, and there are buttons for the repository as
   soon as its address is known.
@@ -10,8 +11,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import TYPE_CHECKING
 
+import nrp
 from nrp.book.chapters import source_digest
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("config-inited", _choose_cache)
     app.connect("config-inited", _choose_buttons)
+    app.connect("builder-inited", _forget_modules, priority=400)  # before autosummary
     app.connect("autodoc-process-docstring", _keep_colon, priority=400)  # before napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -37,6 +41,13 @@ def _choose_buttons(app: Sphinx, config: Config) -> None:
     known = bool(options.get("repository_url"))
     options |= {"use_repository_button": known, "use_issues_button": known}
     options["navbar_persistent"] = []
+
+
+def _forget_modules(app: Sphinx) -> None:
+    modules = {"nrp", *(module.name for module in walk_packages(nrp.__path__, "nrp."))}
+    for page in (Path(app.srcdir) / "chapters" / "api").glob("*.rst"):
+        if page.stem not in modules:
+            page.unlink()
 
 
 def _keep_colon(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

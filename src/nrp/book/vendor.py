@@ -36,7 +36,7 @@ def vendored_files(store: Store) -> dict[str, Path]:
     InvalidSetting
         If something must be fetched, and npm is not installed or reaches no registry.
     """
-    files = {}
+    files: dict[str, Path] = {}
     for name, (package, member) in _PACKAGES.items():
         folder = store.root / "vendor" / package.rpartition("/")[2]
         if not folder.exists():

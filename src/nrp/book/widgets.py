@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.image import imsave
 from numpy import ndarray
 
-from nrp.book.figures.style import FIELD_MAP
+from nrp.book.figures.style import FIELD_MAP, FIELD_RANGE
 from nrp.evaluation import Result
 
 
@@ -86,7 +86,8 @@ def _choice(pictures: list[widgets.HTML], name: str, words: str, *, start: int =
 def _png(truth: ndarray, prediction: ndarray) -> str:
     gap = np.full((len(truth), 3), np.nan)
     both = np.concatenate([truth, gap, prediction], axis=1)
-    colors = colormaps[FIELD_MAP](np.clip((both + 1.2) / 2.4, 0, 1), bytes=True)
+    low, high = FIELD_RANGE
+    colors = colormaps[FIELD_MAP](np.clip((both - low) / (high - low), 0, 1), bytes=True)
     colors[np.isnan(both)] = 255
     file = io.BytesIO()
     imsave(file, colors, format="png", origin="lower")

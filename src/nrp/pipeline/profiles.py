@@ -6,7 +6,6 @@ Each holds its datasets and models by name.  All three come from one template: `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
@@ -20,10 +19,9 @@ from nrp.pipeline.control_campaigns import (
     paper_controls,
     steps,
 )
+from nrp.pipeline.sizes import MINI, Size
 from nrp.reduction.settings import ModelSettings, Runs
 from nrp.simulation.settings import CampaignSettings
-from nrp.systems.bead import BeadSettings
-from nrp.systems.cahn_hilliard import CahnHilliardSettings
 from nrp.systems.film import FilmSettings
 
 PROFILES = ("mini", "book", "paper")
@@ -110,93 +108,10 @@ def profile(name: str) -> Profile:
         raise InvalidSetting(f"profile = {name!r}: must be one of {', '.join(PROFILES)}")
     if name == "paper":
         return _paper(profile("book"))
-    return _template(_MINI if name == "mini" else _Size())
+    return _template(MINI if name == "mini" else Size())
 
 
-@dataclass(frozen=True)
-class _Size:
-    """The numbers in which `mini` and `book` differ; by default those of `book`."""
-
-    name: str = "book"
-    film: FilmSettings = field(default_factory=FilmSettings)
-    fine_film: FilmSettings = field(default_factory=lambda: FilmSettings(box=32, coarsen=1))
-    frames: int = 101
-    step: float = 0.1
-    """From one anisotropy to the next; `coarse_step` where fewer will do."""
-    coarse_step: float = 0.25
-    beyond_step: float = 0.5
-    sweep_rate: float = 0.01
-    rates: tuple[float, ...] = (0.005, 0.007, 0.02)
-    held_rate: float = 0.014
-    beyond_rate: float = 0.04
-    fine_rates: tuple[float, ...] = (0.005, 0.01, 0.014, 0.02)
-    samples: int = 4
-    jumps: tuple[float, float, float] = (20, 120, 220)
-    """When the field jumps, jumps again, and the run ends."""
-    hold: tuple[float, float] = (80, 180)
-    """When the sweep stops, and the run ends."""
-    quench: float = 150
-    beyond: tuple[float, ...] = (0.7, 0.8, 0.9, 4.25, 4.5, 4.75, 5.0)
-    loop_step: float = 1
-    loop_rates: tuple[float, ...] = (0.01, 0.04)
-    loop_frames: int = 201
-    bead: BeadSettings = field(default_factory=BeadSettings)
-    bead_samples: int = 60
-    bead_frames: int = 31
-    bead_step: float = 0.05
-    bead_trained: int = 40
-    mixture: CahnHilliardSettings = field(default_factory=CahnHilliardSettings)
-    held: tuple[float, ...] = (1.2, 1.7, 1.75, 2.2, 2.7, 3.2, 3.25, 3.7)
-    paper: dict[str, Any] = field(default_factory=dict)
-    identified: dict[str, Any] = field(default_factory=lambda: {"validation": {"sweep_rate": 0.007}})
-    bead_model: dict[str, Any] = field(default_factory=lambda: {"epochs": 800})
-    variant_scale: int = 1
-    """By this the boxes of the variants are smaller."""
-    figure_anisotropy: tuple[float, float] = (1.5, 3.5)
-    solver_box: float = 32.0
-    solver_samples: int = 5
-
-
-_SMALL = {"latent": 8, "width": 64, "batch": 50}
-_MINI = _Size(
-    name="mini",
-    film=FilmSettings(box=16, dx=0.5, coarsen=1),
-    fine_film=FilmSettings(box=16, dx=0.5, coarsen=1),
-    frames=31,
-    step=0.25,
-    coarse_step=0.5,
-    beyond_step=1,
-    sweep_rate=0.02,
-    rates=(0.015, 0.04),
-    held_rate=0.03,
-    beyond_rate=0.06,
-    fine_rates=(0.02,),
-    samples=2,
-    jumps=(5, 40, 70),
-    hold=(40, 65),
-    quench=60,
-    beyond=(0.9, 4.5),
-    loop_step=3,
-    loop_rates=(0.04,),
-    loop_frames=31,
-    bead=BeadSettings(pixels=16),
-    bead_samples=20,
-    bead_frames=16,
-    bead_step=0.1,
-    bead_trained=14,
-    mixture=CahnHilliardSettings(box=16, coarsen=1),
-    held=(1.5, 3.5),
-    paper={"epochs": 60, **_SMALL},
-    identified={"modes": 64, "epochs": 60, **_SMALL},
-    bead_model={"epochs": 600, **_SMALL},
-    variant_scale=4,
-    figure_anisotropy=(2.0, 4.0),
-    solver_box=8.0,
-    solver_samples=2,
-)
-
-
-def _template(size: _Size) -> Profile:
+def _template(size: Size) -> Profile:
     films = CampaignSettings(
         system=size.film, anisotropy=steps(1, 4, size.step), sweep_rate=size.sweep_rate, frames=size.frames
     )

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from nrp.base import InvalidSetting
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Leave torch one thread: with another number of them a factorization rounds differently."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def leading_modes(
@@ -25,7 +38,7 @@ def leading_modes(
     if count > most:
         raise InvalidSetting(f"modes = {count}: must be at most {most}, the images or pixels of the data")
     mean = images.mean(dim=0)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(0)
         basis = torch.svd_lowrank(images - mean, q=min(count + 16, most), niter=4)[2]
     return mean, basis[:, :count].contiguous()

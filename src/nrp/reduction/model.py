@@ -28,7 +28,7 @@ from nrp.reduction.splits import Coverage
 from nrp.store import PROVENANCE, digest, write_text
 
 WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
-_Seen = Annotated[tuple[int | float, ...], Field(min_length=1)]
+_Seen = Annotated[list[int | float], Field(min_length=1)]
 
 
 class _TrainedOn(Settings):

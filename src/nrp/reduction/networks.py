@@ -17,6 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nrp.reduction.coordinates import one_thread
+
 GAIN = 3.0
 """Latent states in rms image units are small; networks see them so many times larger."""
 
@@ -219,10 +221,7 @@ class FreeField(nn.Module):
 
 
 def _orthogonal(module: nn.Module) -> None:
-    # The factorization behind it rounds differently with another number of threads.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            nn.init.orthogonal_(part.weight)
-    torch.set_num_threads(threads)
+    with one_thread():
+        for part in module.modules():
+            if isinstance(part, nn.Linear):
+                nn.init.orthogonal_(part.weight)

@@ -51,6 +51,7 @@ class ModelSettings(Settings):
     """Any function V(z, α, h), or U(z, α) − h·M(z), which grows at infinity, or none: a free vector field
     F(z, α, h) of the same size, which need not be the slope of anything."""
     loss: Literal["paper", "identified"] = "paper"
+    """Eq. (2), or the loss with the exact ż that `identified` names."""
     latent: Annotated[int, Field(ge=1, le=4096)] = 32
     """Dimension of z."""
     width: Annotated[int, Field(ge=1, le=10_000)] = 200

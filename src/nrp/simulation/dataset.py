@@ -109,7 +109,7 @@ def values_of(data: xr.Dataset, name: str) -> ndarray:
         raise fault(data, f"the variable {name!r} cannot be read ({reason(error)})") from None
     checked = values.dtype.kind == "f" and name not in _MAY_BE_NAN
     if checked and (count := np.count_nonzero(~(np.abs(values) <= _LARGEST))):
-        found = f"holds {count} of {values.size} values that are not finite, or exceed {_LARGEST:g}"
+        found = f"holds values that are not finite, or exceed {_LARGEST:g}: {count} of {values.size}"
         raise fault(data, f"the variable {name!r} {found}; none may")
     return values
 

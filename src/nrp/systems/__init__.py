@@ -6,7 +6,7 @@ A new one is a file with its settings and its class, and a line in the registry.
 
 from __future__ import annotations
 
-from typing import Annotated, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Field
 
@@ -25,10 +25,13 @@ SYSTEMS: dict[str, type[System]] = {
 """All systems by their names, the tags of their settings."""
 DEFAULT_SYSTEM = Film
 """The system that is simulated if none is named."""
-AnySystem = Annotated[
-    Union[tuple(each.settings_type for each in SYSTEMS.values())],  # noqa: UP007 (known at run time only)
-    Field(discriminator="system"),
-]
+if TYPE_CHECKING:
+    AnySystem = Any
+else:  # known at run time only
+    AnySystem = Annotated[
+        Union[tuple(each.settings_type for each in SYSTEMS.values())],  # noqa: UP007
+        Field(discriminator="system"),
+    ]
 """The settings of any system."""
 
 __all__ = ["DEFAULT_SYSTEM", "SYSTEMS", "AnySystem", "System", "SystemSettings"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -54,7 +54,7 @@ class System(ABC):
     """Name of the variable that holds the images."""
     spectral: ClassVar[bool] = False
     """Whether the state is a field in a periodic box, whose linear part is diagonal in Fourier space."""
-    settings: SystemSettings
+    settings: Any  # of the class `settings_type`
     anisotropy: float
     disordered: ClassVar[bool] = False
     """Whether the medium has a disorder λ(r)."""

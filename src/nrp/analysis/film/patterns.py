@@ -148,6 +148,7 @@ def _topology(
     size = np.linalg.norm(means, axis=(2, 3)).mean()
     changes = np.linalg.norm(np.diff(means, axis=0), axis=(2, 3)).mean(axis=1) / size
     middles, largest = (alphas[1:] + alphas[:-1]) / 2, changes.max()
+    unit = largest or np.nan  # where nothing changes there are no shares
     there = changes[np.abs(middles - back).argmin()] if np.isfinite(back) else np.nan
     rows = [
         row("topology_change", change, anisotropy=middle)
@@ -156,12 +157,12 @@ def _topology(
     rows += [
         row("topology_peak", largest),
         row("topology_peak_place", middles[changes.argmax()]),
-        row("topology_return_share", there / largest),
+        row("topology_return_share", there / unit),
     ]
     if len(images) > 1:
         variance = every.var(axis=1, ddof=1).sum(axis=(2, 3)) / len(images)
         noise = np.sqrt(2 * variance).mean() / size
-        rows += [row("topology_noise", noise), row("topology_noise_share", noise / largest)]
+        rows += [row("topology_noise", noise), row("topology_noise_share", noise / unit)]
     return means, rows
 
 

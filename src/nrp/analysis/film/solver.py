@@ -69,7 +69,7 @@ def solver_checks(*, box: float, anisotropy: Sequence[float], samples: int) -> R
     curves |= {"time": times, "energy_change": change, "energy_balance": balance}
     curves |= {f"{scheme}_error": values for scheme, values in errors.items()}
     curves |= {f"final_{dx:g}": runs[dx][0][-1] for dx in SPACINGS}
-    return Result.of(rows, common={"system": "film"}, **curves)
+    return Result.of(rows, common={"system": _SMALL.system.system}, **curves)
 
 
 def _clean(box: tuple[float, float], points: int, anisotropy: float, **changes: float) -> Film:

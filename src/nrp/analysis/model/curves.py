@@ -24,7 +24,7 @@ def _options(profile) -> dict[str, object]:
     return {"alphas": profile.figure_anisotropy}
 
 
-@analysis("curves", version=4, needs=_needs, options=_options)
+@analysis("curves", version=5, needs=_needs, options=_options)
 def sweep_curves(observations: Sequence[Observation], *, alphas: Sequence[float]) -> Result:
     """Return what Fig. 2A and 2B show, for single runs: V, errors and predicted frames in time.
 

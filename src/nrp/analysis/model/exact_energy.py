@@ -93,7 +93,7 @@ def _add_states(
         images, pull = torch.func.vjp(o.model.decode, z)
     count = images.shape[-1]
     energy, force = np.empty(images.shape[:2]), np.empty(images.shape)
-    for i, run in enumerate(chosen):
+    for i, run in enumerate(chosen.tolist()):
         system = system_of(o.data, run)
         for j, h in enumerate(o.data["external_field"].values[run]):
             image = images[i, j].double().numpy().reshape(o.model.shape)

@@ -11,6 +11,8 @@ from numpy import ndarray
 
 BLUE, RED, GREY, GREEN = "#0072B2", "#C44E00", "#555555", "#00735C"
 FIELD_MAP = "cividis"
+FIELD_RANGE = (-1.2, 1.2)
+"""Of φ, from the darkest colour to the brightest."""
 STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 """One for each published member."""
 PAIR = ({"color": BLUE, "linestyle": "-"}, {"color": RED, "linestyle": "--"})
@@ -49,7 +51,9 @@ def interval(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
     return rows["value"], rows["low"].fillna(rows["value"]), rows["high"].fillna(rows["value"])
 
 
-def show_image(ax: Axes, values: ndarray, *, title: str = "", vmin: float = -1.2, vmax: float = 1.2):
+def show_image(
+    ax: Axes, values: ndarray, *, title: str = "", vmin: float = FIELD_RANGE[0], vmax: float = FIELD_RANGE[1]
+):
     """Draw one field and return the picture, for its colour bar."""
     picture = ax.imshow(values, origin="lower", cmap=FIELD_MAP, vmin=vmin, vmax=vmax)
     ax.set_title(title, fontsize=9)

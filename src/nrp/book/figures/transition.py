@@ -84,9 +84,8 @@ def moments(result: Result) -> Figure:
     axes[2].plot(a["alphas"], first, color=BLUE, lw=1.4, label="its own sample")
     _spread(axes[2], a["alphas"], a["gradient on other samples"], color=RED, ls="--", label="other disorder")
     for ax in axes:
-        ax.set(xlabel="anisotropy α", ylim=(0, None))
+        ax.set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖", ylim=(0, None))
         ax.legend(fontsize=7)
-    axes[0].set(ylabel="‖∂V/∂z‖")
     return figure
 
 
