@@ -89,7 +89,7 @@ def test_training_finds_images_and_their_motion(blob, tmp_path):
 
 @pytest.mark.parametrize("settings", [SMALL, IDENTIFIED], ids=["paper", "identified"])
 def test_killed_training_goes_on_to_the_same_weights(blob, tmp_path, settings):
-    settings = settings.replace(epochs=1000, width=64)
+    settings = settings.replace(epochs=200, width=64)
     data = tmp_path / "data.zarr"
     blob.to_zarr(data, consolidated=False)
     killed = tmp_path / "killed"
@@ -98,7 +98,7 @@ def test_killed_training_goes_on_to_the_same_weights(blob, tmp_path, settings):
         stderr=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not list(killed.glob("partial/*/checkpoint.safetensors")):
         assert child.poll() is None
         assert time.monotonic() < end

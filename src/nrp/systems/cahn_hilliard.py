@@ -21,7 +21,6 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import Field
 
-from nrp.base import Positive
 from nrp.systems.plane import Plane, PlaneSettings, wavenumbers
 
 
@@ -29,13 +28,13 @@ class CahnHilliardSettings(PlaneSettings):
     """The Cahn–Hilliard equation: the cost of walls, and the mixture with which a run begins."""
 
     system: Literal["cahn_hilliard"] = "cahn_hilliard"
-    stiffness: Positive = 0.5
+    stiffness: Annotated[float, Field(ge=1e-3, le=1e3)] = 0.5
     """κ, the cost of gradients; with ½ and a = 1, walls have the width 1."""
     start: Literal["uniform"] = "uniform"
     """A run begins mixed: with a mean that never changes, no field could prepare another state."""
     start_level: Annotated[float, Field(ge=-1, le=1)] = 0.0
     """The composition, which is the mean of φ at all times; ±1 are the pure phases."""
-    noise: Positive = 0.05
+    noise: Annotated[float, Field(gt=0, le=1)] = 0.05
     """Standard deviation of the seeded noise, without which a mixture would stay as it is."""
 
     def largest_step(self, anisotropy: float) -> float:
