@@ -39,7 +39,7 @@ class FilmSettings(PlaneSettings):
     """β, the exchange between neighbouring spins."""
     dipolar: Annotated[float, Field(ge=0, le=1e3)] = 2 / math.pi
     """γ, the strength of the dipolar interaction."""
-    cutoff: Annotated[float, Field(gt=0, ge=1e-3, le=1e3)] = math.pi / 2
+    cutoff: Annotated[float, Field(ge=1e-3, le=1e3)] = math.pi / 2
     """d, the short-distance cut-off of the dipolar kernel."""
     disorder: Literal["quarter", "unit_mean", "zero_mean", "none"] = "quarter"
     """Reading of λ(r): ``1 + μ/4``, ``1 + μ``, ``μ`` or ``1``, with ``μ ~ N(0, strength²)``."""
