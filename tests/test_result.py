@@ -34,7 +34,7 @@ def test_value_asks_for_exactly_one_row():
 
 def test_common_columns_fill_what_a_row_leaves_open():
     rows = [row("a", 1), row("b", 1, system="bead")]
-    assert Result.of(rows, common={"system": "film"}).table["system"].tolist() == ["film", "bead"]
+    assert Result.of(rows, {"system": "film"}).table["system"].tolist() == ["film", "bead"]
 
 
 def test_a_mean_has_the_interval_of_student_and_a_single_value_none():

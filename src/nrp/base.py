@@ -6,9 +6,10 @@ the setting, its value, what is allowed.  Each part of the package keeps its own
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
 
 import pydantic
+from numpy import ndarray
 from pydantic import BeforeValidator, Field
 
 Positive = Annotated[float, Field(gt=0)]
@@ -18,6 +19,8 @@ Index = Annotated[int, Field(ge=0, lt=2**63)]
 Pair = Annotated[
     tuple[Positive, Positive], BeforeValidator(lambda v: v if isinstance(v, tuple | list) else (v, v))
 ]
+Values = TypeVar("Values", float, ndarray)
+"""A number, or an array of numbers: what a function is given and what it returns are of the same kind."""
 
 
 def as_tuple(value: Any) -> Any:

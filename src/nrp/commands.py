@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from nrp.store import Store, book_root
 from nrp.systems import DEFAULT_SYSTEM
 
 _FILM = DEFAULT_SYSTEM.settings_type
-_NAMES = {
+_NAMES: dict[str, Any] = {
     "short": {"anisotropy": "alpha", "field_loop": "loop"},
     "without": ("system", "begin", "frames", "held", "validation"),
     "files": {"field_table": "CSV file of times and fields, without header."},
@@ -62,8 +63,8 @@ def parser() -> Parser:
         sub.set_defaults(run=run)
         return sub
 
-    data = {"type": Path, "action": "append", "required": True, "help": "Zarr store; may be repeated"}
-    as_json = {"action": "store_true", "help": "print the rows as one JSON list"}
+    data = dict[str, Any](type=Path, action="append", required=True, help="Zarr store; may be repeated")
+    as_json = dict[str, Any](action="store_true", help="print the rows as one JSON list")
 
     sub = command(_simulate, "Simulate films of the magnetic system.")
     add_settings(sub, CampaignSettings, **_NAMES)
@@ -94,7 +95,7 @@ def parser() -> Parser:
     sub = command(_chapter, "Run a chapter, or list all of them, or the parameters of one.")
     sub.add_argument("name", nargs="?", help="such as 06_validation")
     sub.add_argument("--list", action="store_true", help="list the chapters, or the parameters of this one")
-    pair = {"nargs": 2, "metavar": ("NAME", "VALUE"), "help": "set a parameter; may be repeated"}
+    pair = dict[str, Any](nargs=2, metavar=("NAME", "VALUE"), help="set a parameter; may be repeated")
     sub.add_argument("-p", action="append", default=[], **pair)
 
     sub = command(_book, "Run all chapters and build the HTML.")
@@ -160,7 +161,7 @@ def _evaluate(options: argparse.Namespace, _: Profile) -> None:
         where = f"lies outside {min(seen):g} to {max(seen):g}, where the model was trained"
         print(f"nrp evaluate: warning: anisotropy = {far}: {where}", file=sys.stderr)
     common = {"analysis": "forecast", "system": data[0].attrs.get("system")}
-    _print_rows(Result.of(result.records(), common=common).records(), as_json=options.json)
+    _print_rows(Result.of(result.records(), common).records(), as_json=options.json)
 
 
 def _chapter(options: argparse.Namespace, chosen: Profile) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
@@ -161,7 +161,9 @@ def _active_client() -> Any:
     return None
 
 
-def _on_cluster(client: Any, function: Callable, tasks: list[tuple], threads: int) -> Iterator[tuple]:
+def _on_cluster(
+    client: Any, function: Callable, tasks: list[tuple], threads: int
+) -> Generator[tuple, None, None]:
     from distributed import CancelledError, KilledWorker, as_completed
 
     futures: list = []
@@ -180,7 +182,7 @@ def _on_cluster(client: Any, function: Callable, tasks: list[tuple], threads: in
         client.cancel(futures)
 
 
-def _in_this_process(function: Callable, tasks: list[tuple]) -> Iterator[tuple]:
+def _in_this_process(function: Callable, tasks: list[tuple]) -> Generator[tuple, None, None]:
     for number, task in enumerate(tasks):
         with quiet() if len(tasks) > 1 else nullcontext():
             result = function(*task)

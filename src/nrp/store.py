@@ -186,7 +186,8 @@ class Store:
         for path in self._folders():
             try:
                 reason = _damage(path)
-                if thorough and not reason and digest(path) != _record(path)["digest"]:
+                record = _record(path) if thorough and not reason else ""
+                if isinstance(record, dict) and digest(path) != record["digest"]:
                     reason = "its files have changed since it was stored"
             except OSError as error:
                 reason = f"its files cannot be read ({error.strerror})"
@@ -254,8 +255,7 @@ def _record(folder: Path) -> dict[str, Any] | str:
 
 def _damage(folder: Path) -> str:
     """Return what is wrong with a stored result, as far as its provenance and sizes tell; else nothing."""
-    record = _record(folder)
-    if isinstance(record, str):
+    if isinstance(record := _record(folder), str):
         return record
     files, size = _extent(folder)
     # Files that a system has added, such as those of a file manager, do no harm.

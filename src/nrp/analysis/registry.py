@@ -70,7 +70,9 @@ class Control:
     number: int
 
 
-Reference = Dataset | Model | Log | Observed | Outcome | Published | Control
+Single = Dataset | Model | Log | Outcome | Published | Control
+"""What has a key of its own; an observation has those of what it is made of."""
+Reference = Single | Observed
 Needs = Mapping[str, Reference | tuple[Reference, ...]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pandas as pd
 from myst_nb import glue
@@ -109,7 +110,7 @@ def rows(result: Result | Sequence[Result], *metrics: str, **where: object) -> p
     return found
 
 
-def columns_of(result: Result, columns: Mapping[str, Mapping[str, object]], **where: object) -> pd.DataFrame:
+def columns_of(result: Result, columns: Mapping[str, dict[str, Any]], **where: Any) -> pd.DataFrame:
     """Return rows of a result for a table whose columns are chosen one by one.
 
     Parameters

@@ -41,7 +41,7 @@ class Observation:
     """
 
     _whole: Observation | None = None
-    _runs: ndarray | None = None
+    _runs: ndarray  # of the whole
 
     def __init__(self, model: ReducedModel, data: xr.Dataset, frames: FrameData | None = None) -> None:
         shape = (data.sizes["y"], data.sizes["x"])

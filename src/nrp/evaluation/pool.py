@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from nrp.base import Values
 from nrp.evaluation.intervals import bootstrap_interval, student_interval
 from nrp.evaluation.result import row
 
@@ -22,14 +23,14 @@ class Form(Enum):
     SHARE = "Σa/Σb, a share, which is at most 1"
     SKILL = "1 − Σa/Σb: 1 is perfect, 0 as good as the denominators"
 
-    def of(self, above: ndarray | float, below: ndarray | float) -> ndarray | float:
+    def of(self, above: Values, below: Values) -> Values:
         """Return the metric for sums of numerators and denominators."""
         quotient = above / below
         if self is Form.ROOT:
             return np.sqrt(quotient)
         return 1 - quotient if self is Form.SKILL else quotient
 
-    def averaged(self, values: ndarray | float) -> ndarray | float:
+    def averaged(self, values: Values) -> Values:
         """Return the values on the scale on which members are averaged.
 
         Skills s have no lower bound, so −log(1 − s) is averaged: a member that runs away does not hide the
@@ -37,7 +38,7 @@ class Form(Enum):
         """
         return -np.log(np.maximum(1 - values, np.finfo(float).tiny)) if self is Form.SKILL else values
 
-    def restored(self, values: ndarray | float) -> ndarray | float:
+    def restored(self, values: Values) -> Values:
         """Return values from that scale."""
         return 1 - np.exp(-values) if self is Form.SKILL else values
 
@@ -139,7 +140,7 @@ class Pool:
     def _row(
         self, form: Form, sums: Float[ndarray, "member run 2"], named: Label, of: Label, **common: object
     ) -> dict:
-        def over_members(*parts: ndarray | float) -> ndarray | float:
+        def over_members(*parts: Values) -> Values:
             pairs = zip(parts[::2], parts[1::2], strict=True)
             return form.restored(np.mean([form.averaged(form.of(*pair)) for pair in pairs], axis=0))
 

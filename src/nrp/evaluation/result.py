@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, SupportsFloat
+from typing import Any, Self, SupportsFloat
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ class Result:
     arrays: dict[str, ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rows: list[dict], *, common: dict[str, object] | None = None, **arrays: ndarray) -> Self:
+    def of(cls, rows: list[dict], common: Mapping[str, object] | None = None, /, **arrays: ndarray) -> Self:
         """Build a result from rows made by `row`; `common` fills columns that a row leaves open."""
         filled = [
             {**entry, **{name: value for name, value in (common or {}).items() if entry[name] is None}}
@@ -78,7 +79,8 @@ class Result:
     def save(self, folder: Path) -> None:
         """Write the table (JSON, one list of rows) and the arrays (npz) into a folder."""
         write_text(folder / TABLE, json.dumps(self.records(), indent=0))
-        np.savez(folder / ARRAYS, **self.arrays)
+        arrays: dict[str, Any] = self.arrays  # which are not among the options of numpy
+        np.savez(folder / ARRAYS, **arrays)
 
     @classmethod
     def load(cls, folder: Path, **columns: object) -> Self:

@@ -19,6 +19,7 @@ from nrp.analysis.registry import (
     Published,
     Reference,
     Request,
+    Single,
     requests,
 )
 from nrp.analysis.transition.controls import CONTROL, run_controls
@@ -183,8 +184,8 @@ class Study:
             self._loaded[reference] = makers[type(reference)](reference)
         return self._loaded[reference]
 
-    def _key(self, reference: Reference) -> str | tuple[str, ...]:
-        """Return the key of what a reference stands for, or the keys that an observation is made of."""
+    def _key(self, reference: Single) -> str:
+        """Return the key of what a reference stands for."""
         match reference:
             case Dataset(name):
                 self._known(name, self.datasets)
@@ -196,8 +197,6 @@ class Study:
                 return content_key(TRAIN, plan.settings.replace(member=member), inputs)
             case Log(name):
                 return self._key(Model(name))
-            case Observed(model, datasets):
-                return (self._key(model), *(self._key(Dataset(each)) for each in datasets))
             case Outcome(name):
                 self._known(name, self.results)
                 request = self._requests[name]
@@ -210,11 +209,13 @@ class Study:
                 return content_key(CONTROL, self.profile.controls[number])
 
     def _inputs(self, request: Request) -> tuple[str, ...]:
-        keys = []
+        keys: list[str] = []
         for need in request.needs.values():
             for each in need if isinstance(need, tuple) else (need,):
-                key = self._key(each)
-                keys += key if isinstance(key, tuple) else [key]
+                parts: list[Single] = (
+                    [each.model, *map(Dataset, each.datasets)] if isinstance(each, Observed) else [each]
+                )
+                keys += map(self._key, parts)
         return tuple(keys)
 
     def _outcome(self, reference: Outcome) -> Result:
@@ -228,7 +229,7 @@ class Study:
             system = self._system_of(request)
             result = request.compute(**given, **request.options)
             rows, common = result.records(), {"analysis": request.step.name, "system": system}
-            Result.of(rows, common=common, **result.arrays).save(folder)
+            Result.of(rows, common, **result.arrays).save(folder)
 
         options = _Options(options=dict(request.options))
         folder = self.store.get(request.step, options, compute, self._inputs(request))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from nrp.reduction.data import FrameData
 from nrp.reduction.model import ReducedModel
+from nrp.reduction.networks import EnergyPotential
 
 _REFERENCES = 16
 """Saturated states that each batch is tied to."""
@@ -143,8 +144,9 @@ def identified_loss(
     )
     noise = settings.state_noise / math.sqrt(z.shape[1]) * torch.randn(z.shape, generator=generator)
     noise[count:] = 0.0
+    known: Terms = {}
     if settings.potential == "none":
-        velocity, known = model.velocity((z + noise)[:count], batch.controls), {}
+        velocity = model.velocity((z + noise)[:count], batch.controls)
     else:
         velocity, known = _down_the_potential(model, z, noise, batch)
     z, z_rate = z[:count], z_rate[:count]
@@ -180,7 +182,8 @@ def _down_the_potential(model: ReducedModel, z: Tensor, noise: Tensor, batch: Ba
 
     slope, potential = torch.func.grad(value, has_aux=True)(z + noise)
     error = potential[count:] - batch.reference_energy
-    moment = model.potential_network.magnetization(z[:count]) - batch.mean
+    network = cast(EnergyPotential, model.potential_network)  # this loss goes with no other
+    moment = network.magnetization(z[:count]) - batch.mean
     known = {"reference": (_EXACT, error.square().mean()), "moment": (_EXACT, moment.square().mean())}
     return -slope[:count], known
 

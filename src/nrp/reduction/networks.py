@@ -75,11 +75,11 @@ class Autoencoder(nn.Module):
 
     def push_encode(self, x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and ż = J_E ẋ."""
-        return torch.func.jvp(self.encode, (x,), (rate,))
+        return torch.func.jvp(self.encode, (x,), (rate,))[:2]
 
     def push_decode(self, z: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Return x̂ and its rate J_D ż."""
-        return torch.func.jvp(self.decode, (z,), (rate,))
+        return torch.func.jvp(self.decode, (z,), (rate,))[:2]
 
 
 class LinearAutoencoder(Autoencoder):

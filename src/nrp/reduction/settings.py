@@ -91,7 +91,7 @@ class ModelSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _parts_of_the_arm(cls, values: Any) -> Any:
-        return ARMS.get(values.get("arm"), {}) | values if isinstance(values, dict) else values
+        return ARMS.get(values.get("arm", ""), {}) | values if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -35,7 +35,7 @@ SPLITS = (
     "random_start",
 )
 
-Runnable = TypeVar("Runnable")
+Runnable = TypeVar("Runnable", bound=Any)  # which gives a part of its runs, like a dataset
 Coverage = Mapping[str, Sequence[float]]
 """What a model was trained on: the values of each coordinate in `_COORDINATES`."""
 

@@ -143,7 +143,7 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
         sums: dict[str, float] = {}
         for places in order.tensor_split(per_epoch):
             terms = LOSSES[settings.loss](model, frames, frames.batch(places, generator), generator)
-            loss = sum(weight * value for weight, value in terms.values())
+            loss = sum((weight * value for weight, value in terms.values()), start=torch.zeros(()))
             if not loss.item() <= _ALLOWED_RISE * smallest or not torch.isfinite(loss):
                 raise Diverged(
                     f"learning_rate = {settings.learning_rate}: the loss is {loss.item():.3g} in epoch "

@@ -41,7 +41,7 @@ def time_step(campaign: CampaignSettings, anisotropy: float) -> tuple[float, flo
     if campaign.time_step:
         step = campaign.time_step
     else:
-        step = SAFETY * min(_largest_step(*curves[a], np.log(campaign.tolerance)) for a in near)
+        step = SAFETY * min(_largest_step(np.log(campaign.tolerance), *curves[a]) for a in near)
         step *= shorter
     inside = min(curves) <= anisotropy <= max(curves) and all(np.log(step) <= curves[a][0][-1] for a in near)
     error = max(_error(np.log(step), *curves[a]) for a in near) if inside else np.nan
@@ -85,7 +85,7 @@ def _gentler(campaign: CampaignSettings, anisotropy: float) -> float:
     return (3 * paper**2 - 1) / (3 * here**2 - 1)
 
 
-def _largest_step(steps: ndarray, errors: ndarray, tolerance: float) -> float:
+def _largest_step(tolerance: float, steps: ndarray, errors: ndarray) -> float:
     """Return the step up to which no error is over the tolerance; below the first one by the order 4."""
     if errors[0] > tolerance:
         return float(np.exp(steps[0] + (tolerance - errors[0]) / 4))

@@ -6,7 +6,9 @@ import math
 import os
 import reprlib
 import warnings
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -177,7 +179,8 @@ def _simulate_into(
     unfinished.clear(path, index)
     before = None if source is None else open_dataset(source).isel(run=place)
     start = None if before is None else before["final_state"].values
-    simulation, group = Simulation(campaign, run, start), zarr.open_group(path, mode="r+")
+    simulation = Simulation(campaign, run, start)
+    group: Any = zarr.open_group(path, mode="r+")  # of arrays alone
     if before is not None and np.isfinite(before["onset_time"]):
         simulation.onset_time = float(before["onset_time"])
     arrays = {name: group[simulation.system.field if name == "image" else name] for name in Frame._fields}
@@ -191,7 +194,7 @@ def _simulate_into(
             for name, values in held.items():
                 arrays[name][index, first:number] = values[: number - first]
             first = number
-    single = {
+    single: dict[str, Any] = {
         "onset_time": simulation.onset_time,
         "time_step": simulation.time_step,
         "calibrated_error": simulation.error,
@@ -214,7 +217,7 @@ def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Datas
     if kind.spectral:
         sizes |= dict(zip(("fine_y", "fine_x"), system.shape, strict=True))
 
-    def empty(*dims: str, dtype: type = np.float64, **attrs: str) -> xr.Variable:
+    def empty(*dims: str, dtype: Any = np.float64, **attrs: str) -> xr.Variable:
         # A broadcast zero takes no memory; chunks that hold nothing but zeros are not written.
         return xr.Variable(dims, np.broadcast_to(dtype(0), tuple(sizes[d] for d in dims)), attrs)
 
@@ -261,9 +264,9 @@ def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Datas
     )
 
 
-def _chunks(campaign: CampaignSettings, template: xr.Dataset) -> dict[str, dict]:
+def _chunks(campaign: CampaignSettings, template: xr.Dataset) -> dict[Hashable, dict]:
     """Return the encoding: a run by itself, and of its images as many frames as a buffer holds."""
-    sizes, chunks = template.sizes, {}
+    sizes, chunks = template.sizes, dict[Hashable, dict]()
     held = max(1, min(sizes["frame"], _BUFFER // (4 * sizes["y"] * sizes["x"])))
     for name, variable in template.variables.items():
         if variable.dims[0] == "run" and name not in unfinished.FIXED:

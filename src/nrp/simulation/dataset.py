@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -131,7 +132,8 @@ def system_of(data: xr.Dataset, run: int) -> System:
     if getattr(settings, "coarsen", 1) > 1:
         # Such a grid need not be one that may be simulated.
         settings = settings.model_copy(update={"dx": settings.dx * settings.coarsen, "coarsen": 1})
-    kind, disorder = SYSTEMS[settings.system], {}
+    kind: Any = SYSTEMS[settings.system]  # which takes a disorder if it has one
+    disorder = {}
     if kind.disordered:
         if "disorder" not in data:
             raise fault(data, f"the variable 'disorder' is missing; the system {settings.system!r} needs it")
@@ -182,7 +184,7 @@ def _completed(data: xr.Dataset) -> xr.Dataset:
     runs, taken = data.sizes["run"], []
     for name in ("sample", "sweep_rate"):
         if name not in data.variables:
-            known = () if campaign is None else getattr(campaign, name)
+            known: tuple = () if campaign is None else getattr(campaign, name)
             value = known[0] if len(known) == 1 else 0
             data = data.assign_coords({name: ("run", np.full(runs, value))})
             taken.append(f"{name} = {value}")

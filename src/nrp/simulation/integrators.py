@@ -164,7 +164,7 @@ class ETDRK4:
         nb = self._rest(irfft2(relaxed + q * na, s=state.shape), h1)
         nc = self._rest(irfft2(half * a + q * (2 * nb - n0), s=state.shape), h2)
         phi = irfft2(full * start + f1 * n0 + f2 * (na + nb) + f3 * nc, s=state.shape)
-        self.negative = np.count_nonzero(phi < 0)
+        self.negative = int(np.count_nonzero(phi < 0))
         return phi
 
     def _rest(self, phi: ndarray, external_field: float) -> ndarray:
@@ -206,5 +206,5 @@ class RK4:
         k3 = self._rate(state + dt / 2 * k2, h1)
         k4 = self._rate(state + dt * k3, h2)
         ahead = state + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        self.negative = np.count_nonzero(self._margin(ahead) < 0)
+        self.negative = int(np.count_nonzero(self._margin(ahead) < 0))
         return ahead

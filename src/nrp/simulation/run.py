@@ -18,6 +18,7 @@ from nrp.simulation.external_field import ExternalField
 from nrp.simulation.integrators import ETDRK4, RK4, SBDF4
 from nrp.simulation.settings import CampaignSettings
 from nrp.systems import SYSTEMS
+from nrp.systems.plane import Plane
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Simulation:
     def _choose_stepper(self, *, drawn: bool) -> SBDF4 | ETDRK4 | RK4:
         """Return the stepper; a state out of equilibrium, or a sharp field, needs a careful start."""
         system = self.campaign.system
-        if not self.system.spectral:
+        if not isinstance(self.system, Plane):
             return RK4(self.system)
         if self.campaign.scheme == "etdrk4":
             return ETDRK4(self.system)
@@ -152,8 +153,9 @@ class History:
 def simulate_run(campaign: CampaignSettings, run: Run, start: ndarray | None = None) -> History:
     """Integrate one run and return its frames; parameters and errors are those of `Simulation`."""
     simulation = Simulation(campaign, run, start)
-    arrays = [np.array(column) for column in zip(*simulation, strict=True)]
-    return History(*arrays, simulation.disorder, simulation.onset_time, np.array(simulation.state))
+    time, h, energy, image, rate = (np.array(column) for column in zip(*simulation, strict=True))
+    disorder, onset_time, final_state = simulation.disorder, simulation.onset_time, np.array(simulation.state)
+    return History(time, h, energy, image, rate, disorder, onset_time, final_state)
 
 
 def runs_of(campaign: CampaignSettings) -> list[Run]:

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from pydantic import Field, model_validator
 
+from nrp.base import Values
 from nrp.systems.plane import Plane, PlaneSettings, wavenumbers
 
 
@@ -38,7 +39,7 @@ class FilmSettings(PlaneSettings):
     """β, the exchange between neighbouring spins."""
     dipolar: Annotated[float, Field(ge=0, le=1e3)] = 2 / math.pi
     """γ, the strength of the dipolar interaction."""
-    cutoff: Annotated[float, Field(gt=0, ge=1e-3, le=1e3)] = math.pi / 2
+    cutoff: Annotated[float, Field(ge=1e-3, le=1e3)] = math.pi / 2
     """d, the short-distance cut-off of the dipolar kernel."""
     disorder: Literal["quarter", "unit_mean", "zero_mean", "none"] = "quarter"
     """Reading of λ(r): ``1 + μ/4``, ``1 + μ``, ``μ`` or ``1``, with ``μ ~ N(0, strength²)``."""
@@ -58,7 +59,7 @@ class FilmSettings(PlaneSettings):
         return self
 
 
-def dispersion(wavenumber: ndarray | float, settings: FilmSettings) -> ndarray | float:
+def dispersion(wavenumber: Values, settings: FilmSettings) -> Values:
     """Return ``L(k) = βk² + γG_k``, the cost of a wave; 2(k − 1)² + 8/π − 2 with the defaults."""
     a0, a1 = 2 * np.pi / settings.cutoff, 2 * np.pi
     return settings.stiffness * wavenumber**2 + settings.dipolar * (a0 - a1 * wavenumber)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from nrp.base import Values
 from nrp.systems.film import Film, FilmSettings, dispersion
 
 _DEFAULT = FilmSettings()
@@ -27,8 +28,8 @@ def uniform_cost(settings: FilmSettings = _DEFAULT) -> float:
 
 
 def growth_rate(
-    wavenumber: ndarray | float, anisotropy: float, uniform: float, settings: FilmSettings = _DEFAULT
-) -> ndarray | float:
+    wavenumber: Values, anisotropy: float, uniform: float, settings: FilmSettings = _DEFAULT
+) -> Values:
     """Return σ(k) = α(1 − 3φ₀²) − L(k), the growth rate of a wave about the uniform state φ₀."""
     return anisotropy * (1 - 3 * uniform**2) - dispersion(wavenumber, settings)
 

@@ -226,7 +226,7 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
     curves = {
         "droplet_field": np.array([threshold(alpha, film=film)[0] for alpha in alphas]),
         "worm_field": np.array([threshold(alpha, dimension=1, film=film)[0] for alpha in alphas]),
-        "critical_field": critical_field(alphas, film),
+        "critical_field": np.asarray(critical_field(alphas, film)),
     }
     rows = [
         row(name, value, anisotropy=alpha)
@@ -263,7 +263,8 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
         for field in fields
     ]
     lattice = np.array(energies)
-    best = np.where(lattice.min(axis=1) < 0, density(spacings)[lattice.argmin(axis=1)], 0.0)
+    densities = np.asarray(density(spacings))
+    best = np.where(lattice.min(axis=1) < 0, densities[lattice.argmin(axis=1)], 0.0)
     shares = zip(shifts, best / best.max(), strict=True)
     rows += [
         row("density_share", share, case=f"{shift:+g}", anisotropy=anisotropy) for shift, share in shares
@@ -272,7 +273,7 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
         rows,
         alphas=alphas,
         fields=fields,
-        densities=density(spacings),
+        densities=densities,
         lattice_energy=lattice,
         best_density=best,
         **curves,

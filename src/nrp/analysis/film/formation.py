@@ -27,13 +27,13 @@ def formation(films: xr.Dataset, samples: xr.Dataset) -> Result:
     """
     runs, alphas = by_sample(films, samples)
     time = runs[0].time.values
-    domains, fractions, starts = [], [], []
+    counts, shares, starts = [], [], []
     for part in runs:
         phases = images_of(part).values < 0
-        domains.append([[count_domains(phase) for phase in run] for run in phases])
-        fractions.append(phases.mean(axis=(2, 3)))
+        counts.append([[count_domains(phase) for phase in run] for run in phases])
+        shares.append(phases.mean(axis=(2, 3)))
         starts.append(part.onset_time.values)
-    domains, fractions = np.array(domains, dtype=float), np.array(fractions)
+    domains, fractions = np.array(counts, dtype=float), np.array(shares)
     most = domains.max(axis=2)
     rise = _first_time(time, domains, most / 2) - starts
     fill = _first_time(time, fractions, fractions[..., -1] / 2) - starts

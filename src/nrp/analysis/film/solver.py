@@ -69,7 +69,7 @@ def solver_checks(*, box: float, anisotropy: Sequence[float], samples: int) -> R
     curves |= {"time": times, "energy_change": change, "energy_balance": balance}
     curves |= {f"{scheme}_error": values for scheme, values in errors.items()}
     curves |= {f"final_{dx:g}": runs[dx][0][-1] for dx in SPACINGS}
-    return Result.of(rows, common={"system": _SMALL.system.system}, **curves)
+    return Result.of(rows, {"system": _SMALL.system.system}, **curves)
 
 
 def _clean(box: tuple[float, float], points: int, anisotropy: float, **changes: float) -> Film:
@@ -79,7 +79,7 @@ def _clean(box: tuple[float, float], points: int, anisotropy: float, **changes: 
 
 
 def _evolve(film: Film, phi: ndarray, h: float, *, duration: float, dt: float) -> ndarray:
-    stepper, state, field = SBDF4(film), np.broadcast_to(phi, film.disorder.shape), lambda _: h
+    stepper, state, field = SBDF4(film), np.broadcast_to(phi, film.settings.shape), lambda _: h
     for i in range(round(duration / dt)):
         state = stepper.step(state, field, i * dt, dt)
     return np.array(state)

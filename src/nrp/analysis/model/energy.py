@@ -60,7 +60,7 @@ def diagnostics(observations: Observations) -> Result:
     at, z_rate = (np.concatenate([o.flat(name) for o in seen]) for name in ("controls", "z_rate"))
     energies = np.concatenate([_energies(o).reshape(-1, 4) for o in seen])
     rate_table, energy_table = Lookup(at[:, :2], z_rate), Lookup(at[:, :2], energies)
-    line = np.polyfit(*energies[:, :2].T, 1)
+    line = np.polyfit(energies[:, 0], energies[:, 1], 1)
     arm, rows = model.settings.arm, []
     for name, here in parts.items():
         common = {"split": name, "members": 1}

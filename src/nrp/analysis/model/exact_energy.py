@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from nrp.base import InvalidSetting
 from nrp.evaluation import Form, Label, Observation, Pool, Result, split
 from nrp.evaluation.observation import Observations
 from nrp.simulation import settings_of, system_of
+from nrp.systems.plane import Plane
 
 _FRAMES_APART = 5
 
@@ -90,11 +92,11 @@ def _add_states(
     controls = o.controls[chosen]
     with torch.no_grad():
         potential, slope = o.model.potential(z, controls).double().numpy(), o.model.slope(z, controls)
-        images, pull = torch.func.vjp(o.model.decode, z)
+        images, pull = torch.func.vjp(o.model.decode, z)[:2]
     count = images.shape[-1]
     energy, force = np.empty(images.shape[:2]), np.empty(images.shape)
     for i, run in enumerate(chosen.tolist()):
-        system = system_of(o.data, run)
+        system = cast(Plane, system_of(o.data, run))
         for j, h in enumerate(o.data["external_field"].values[run]):
             image = images[i, j].double().numpy().reshape(o.model.shape)
             energy[i, j], force[i, j] = system.energy(image, h), system.force(image, h).ravel()
@@ -106,15 +108,14 @@ def _add_states(
     if ahead is not None:
         parts["motion"] = ((slope - exact) * ahead).sum(dim=2), (exact * ahead).sum(dim=2)
     for case, pair in parts.items():
-        squares = (part.double().square().flatten(1).sum(dim=1).numpy() for part in pair)
+        above, below = (part.double().square().flatten(1).sum(dim=1).numpy() for part in pair)
         named = label._replace(metric="slope_error", case=case)
-        pool.add(named, Form.ROOT, *squares, o.samples[chosen], member=member)
+        pool.add(named, Form.ROOT, above, below, o.samples[chosen], member=member)
     return energy
 
 
 def _add_r2(
     pool: Pool, o: Observation, guess: ndarray, truth: ndarray, chosen: ndarray, label: Label, member: int
 ) -> None:
-    parts = ((guess - truth) ** 2, (truth - truth.mean()) ** 2)
-    sums = (part.sum(axis=1) for part in parts)
-    pool.add(label, Form.SKILL, *sums, o.samples[chosen], member=member)
+    above, below = (part.sum(axis=1) for part in ((guess - truth) ** 2, (truth - truth.mean()) ** 2))
+    pool.add(label, Form.SKILL, above, below, o.samples[chosen], member=member)

@@ -80,7 +80,7 @@ def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *
         If no run belongs to a split.
     """
     first = scenes_of(arm[0])
-    name, truth, pool, seen = first[0].o.arm, Pool(), Pool(), Counter()
+    name, truth, pool, seen = first[0].o.arm, Pool(), Pool(), Counter[str]()
     for scene in first:
         _add_truth(truth, scene)
     for observations in (*arm, *rivals):
@@ -127,7 +127,8 @@ def _add_frames(add, scene: Scene, law: Law) -> None:
     with torch.no_grad():
         velocity = o.velocity if law.own else law.velocity(z, frames.controls)
         ahead = decode(z[:, :-1] + frames.intervals[..., None] * velocity[:, :-1])
-    squares = {None: ((o.z_rate - velocity).square().sum(dim=2), o.z_rate.square().sum(dim=2))}
+    squares: dict[str | None, tuple[Tensor, Tensor]] = {}
+    squares[None] = ((o.z_rate - velocity).square().sum(dim=2), o.z_rate.square().sum(dim=2))
     if law.own:
         difference = z.diff(dim=1) / frames.intervals[..., None]
         apart = (difference - velocity[:, :-1]).square().sum(dim=2)
@@ -212,8 +213,8 @@ def _add_rollouts(add, scene: Scene, law: Law, start: str, states: Tensor) -> No
 
 def _add_rollout(add, scene: Scene, arm: str, start: str, squares: Tensor) -> None:
     """Add the error of a rollout, in standard deviations of its run, and whether it has diverged."""
-    errors = squares.sqrt() / scene.deviation[:, None]
-    errors = errors.nan_to_num(nan=AWAY, posinf=AWAY).clamp(max=AWAY).numpy()
+    scaled = squares.sqrt() / scene.deviation[:, None]
+    errors = scaled.nan_to_num(nan=AWAY, posinf=AWAY).clamp(max=AWAY).numpy()
     # A run in which no pixel ever changes has no scale for its errors.
     varies = (scene.deviation > 0).numpy()
     after = (np.arange(scene.last + 1) > scene.starts[start][:, None]) & varies[:, None]

@@ -87,8 +87,8 @@ def _add_potential(pool: Pool, o: Observation, name: str, member: int) -> None:
         (o.slope * rate).sum(dim=2)[:, :-1].double() - o.moment[:, :-1] * h_rate
         for rate in (o.z_rate, o.velocity)
     )
-    squares = [part.square().sum(dim=1).numpy() for part in (true - model_side, true)]
-    pool.add(Label("balance_error", name, o.arm), Form.ROOT, *squares, o.samples, member=member)
+    above, below = (part.square().sum(dim=1).numpy() for part in (true - model_side, true))
+    pool.add(Label("balance_error", name, o.arm), Form.ROOT, above, below, o.samples, member=member)
 
 
 def _curl_shares(seen: Observations) -> dict[str, float]:

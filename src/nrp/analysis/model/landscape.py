@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import xarray as xr
@@ -12,7 +14,6 @@ from nrp.base import InvalidSetting
 from nrp.evaluation import Result, row
 from nrp.reduction import ReducedModel
 from nrp.simulation import system_of
-from nrp.systems import System
 
 _RANGE = 1.3
 """Half-width of the square on which landscapes are compared, inside the square of the starts."""
@@ -38,7 +39,7 @@ def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
     InvalidSetting
         If the films are those of a field, whose landscape is not known.
     """
-    bead = system_of(films, 0)
+    bead: Any = system_of(films, 0)
     if bead.spectral:
         raise InvalidSetting(f"data: the landscape of the system {bead.settings.system!r} is not known")
     alpha = bead.anisotropy
@@ -79,7 +80,7 @@ def _minimum(axis: ndarray, values: ndarray) -> tuple[float, float]:
     return axis[lowest] + shift, c + b * shift + a * shift**2
 
 
-def _stretch(model: ReducedModel, bead: System, places: ndarray) -> ndarray:
+def _stretch(model: ReducedModel, bead: Any, places: ndarray) -> ndarray:
     """Return both eigenvalues of JᵀJ at each place of the bead."""
     pictures = np.array([bead.image(place) for place in places])
     columns = []

@@ -101,7 +101,7 @@ def _mean_rows(tables: Sequence[pd.DataFrame], arm: str) -> list[dict]:
     rows = []
     for labels, part in pd.concat(tables).groupby(_LABELS, sort=False, dropna=False):
         columns = {key: None if pd.isna(label) else label for key, label in zip(_LABELS, labels, strict=True)}
-        metric, values = columns.pop("metric"), part["value"].to_numpy()
+        metric, values = str(columns.pop("metric")), part["value"].to_numpy()
         if columns["arm"] in (arm, "lookup"):
             rows.append(mean_row(metric, values, members=len(tables), **columns))
         else:

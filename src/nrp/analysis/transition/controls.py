@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -156,7 +157,7 @@ def run_control(control: ControlSettings) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         usual = open_dataset(simulate(control.campaign, store, workers=1)).load()
-        films = usual if mobility == 1 else _with_mobility(control, usual, store)
+        films = usual if mobility == 1 else _with_mobility(control, usual, store, factor=mobility)
         alphas, times, starts = (films[name].values for name in ("anisotropy", "time", "onset_time"))
         if not (starts < times[:, -1]).all():
             end = control.campaign.end(*control.campaign.sweep_rate)
@@ -184,10 +185,9 @@ def run_control(control: ControlSettings) -> Result:
     return Result.of(rows, alphas=alphas, **curves)
 
 
-def _with_mobility(control: ControlSettings, usual: xr.Dataset, store: Store) -> xr.Dataset:
+def _with_mobility(control: ControlSettings, usual: xr.Dataset, store: Store, *, factor: float) -> xr.Dataset:
     """Return the runs of a control with another mobility above its place."""
-    campaign, factor = control.campaign, control.kind.mobility
-    above = usual.anisotropy.values > control.place
+    campaign, above = control.campaign, usual.anisotropy.values > control.place
     slow = campaign.replace(
         anisotropy=tuple(usual.anisotropy.values[above].tolist()),
         sweep_rate=tuple(rate / factor for rate in campaign.sweep_rate),
@@ -274,7 +274,8 @@ def power(controls: Sequence[Result], *, kinds: Sequence[Kind], level: float = L
 
 def _numbers(control: Result, kind: Kind) -> pd.DataFrame:
     """Return what is counted of a control: the p values of its curves, and its own rows."""
-    alphas, columns = control.arrays["alphas"], {"system": kind.system, "split": kind.label}
+    alphas = control.arrays["alphas"]
+    columns: dict[str, Any] = {"system": kind.system, "split": kind.label}
     tests = [
         test
         for name, curve in control.arrays.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -13,10 +15,13 @@ BLUE, RED, GREY, GREEN = "#0072B2", "#C44E00", "#555555", "#00735C"
 FIELD_MAP = "cividis"
 FIELD_RANGE = (-1.2, 1.2)
 """Of φ, from the darkest colour to the brightest."""
-STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 """One for each published member."""
-PAIR = ({"color": BLUE, "linestyle": "-"}, {"color": RED, "linestyle": "--"})
-DOTTED_PAIR = ({"color": BLUE, "linestyle": ":"}, {"color": RED, "linestyle": (0, (1, 3))})
+PAIR: tuple[dict[str, Any], ...] = ({"color": BLUE, "linestyle": "-"}, {"color": RED, "linestyle": "--"})
+DOTTED_PAIR: tuple[dict[str, Any], ...] = (
+    {"color": BLUE, "linestyle": ":"},
+    {"color": RED, "linestyle": (0, (1, 3))},
+)
 """What belongs to the lines of `PAIR` and must be told from them, such as doing nothing."""
 
 mpl.rcParams.update(
@@ -33,14 +38,14 @@ mpl.rcParams.update(
 )
 
 
-def subplots(rows: int, columns: int, size: tuple[float, float], **options: bool):
+def subplots(rows: int, columns: int, size: tuple[float, float], **options: Any):
     """Return a figure that pyplot has forgotten, so that a notebook shows it once, and its axes."""
     figure, axes = plt.subplots(rows, columns, figsize=size, **options)
     plt.close(figure)
     return figure, axes
 
 
-def panels(count: int, size: tuple[float, float], **options: bool) -> tuple[Figure, list[Axes]]:
+def panels(count: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
     """Return a figure and its axes in a row, as a list also if there is only one."""
     figure, axes = subplots(1, count, size, squeeze=False, **options)
     return figure, list(axes[0])
