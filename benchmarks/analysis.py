@@ -11,29 +11,29 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from nrp.analysis.continuity import weigh
-from nrp.analysis.controls import run_control
-from nrp.analysis.morphology import (
-    describe,
-    euler_number,
-    measure_domains,
-    morphology,
-    patterns,
-    peak_width,
-    persistence,
-)
-from nrp.settings import FilmSettings, profile
 from record import machine
 
+from nrp.analysis.film.patterns import morphology, patterns
+from nrp.analysis.images.domains import describe, euler_number, measure_domains
+from nrp.analysis.images.persistence import persistence
+from nrp.analysis.images.spectrum import peak_width
+from nrp.analysis.transition.controls import run_control
+from nrp.analysis.transition.jumps import weigh
+from nrp.pipeline import profile
 from nrp.simulation import open_dataset, simulate
 from nrp.store import Store
+from nrp.systems.film import FilmSettings
 
 
 def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
     machine("numpy", "scipy", "scikit-image", "gudhi", "torch")
-    films = profile("book").films.replace(system=FilmSettings(coarsen=1), sample=tuple(range(5)), frames=2)
+    films = (
+        profile("book")
+        .datasets["films"]
+        .replace(system=FilmSettings(coarsen=1), sample=tuple(range(5)), frames=2)
+    )
     data = open_dataset(simulate(films, Store()))
     first, others = (data.isel(run=np.flatnonzero(choice)) for choice in (data.sample == 0, data.sample > 0))
     images = data.magnetization.isel(frame=-1).values.astype(float)

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pyfftw
 from joblib import Parallel, delayed
-from nrp.settings import CampaignSettings, FilmSettings
 
 import nrp.simulation
-from nrp.simulation import Run, Simulation
+from nrp.simulation import CampaignSettings, Run, Simulation
 from nrp.simulation.run import NotFinite
+from nrp.systems.film import FilmSettings
 
 ANISOTROPIES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 3.5, 4.0)
 SAMPLES = tuple(range(8))

@@ -21,22 +21,22 @@ import time
 from collections.abc import Callable
 
 import torch
-from nrp.analysis.forecast import forecast
-from nrp.settings import profile
 from record import machine, save
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
-from nrp.analysis import row
+from nrp.analysis.model.forecast import forecast
+from nrp.evaluation import Observation, row
+from nrp.pipeline import profile
 from nrp.progress import progress
 from nrp.reduction import ReducedModel, coverage, load_frames, load_model, train
-from nrp.reduction.losses import Frames, paper_loss
+from nrp.reduction.losses import TrainingFrames, paper_loss
 from nrp.reduction.splits import trained_runs
 from nrp.simulation import open_dataset, simulate
 from nrp.store import Store
 
 BOOK = profile("book")
-SETTINGS = BOOK.models["paper"]
+SETTINGS = BOOK.models["paper"].settings
 RECIPE = "pixel recipe"
 LENGTHS = {"paper": (50, 100, 200, 300, 450), "identified": (10, 20, 40, 80, 160)}
 """Epochs that are tried of each arm."""
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="keep the table in published/learning_benchmark")
     options = parser.parse_args()
     about = machine("torch", "numpy")
-    films = open_dataset(simulate(BOOK.films, Store())).load()
+    films = open_dataset(simulate(BOOK.datasets["films"], Store())).load()
     data = load_frames(films, trained_runs(films, SETTINGS))
     steps = data.images.shape[1] - 1
     pairs = [part[:, :steps].flatten(0, 1) for part in (data.images, data.controls)]
@@ -142,12 +142,12 @@ def main() -> None:
     print(f"the recipe was as good after {first:.1f} s")
     for arm, lengths in LENGTHS.items():
         for epochs in lengths:
-            settings = BOOK.models[arm].replace(epochs=epochs, validation={})
+            settings = BOOK.models[arm].settings.replace(epochs=epochs, validation={})
             with tempfile.TemporaryDirectory() as folder:
                 start = time.perf_counter()
                 model = load_model(train([films], settings, Store(folder)))
                 ours = time.perf_counter() - start
-            table = forecast(model, films)
+            table = forecast([[Observation(model, films)]], far=False)
             errors = (
                 table.value("reconstruction_rmse", split="trained"),
                 *(
@@ -198,7 +198,7 @@ def _stacked(films, members: int = 5) -> dict:
         )
         for i in range(members)
     ]
-    frames, generator = Frames(models[0], [data]), torch.Generator()
+    frames, generator = TrainingFrames(models[0], [data]), torch.Generator()
     batch = frames.batch(frames.first[:200], generator)
 
     class Loss(nn.Module):

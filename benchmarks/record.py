@@ -11,9 +11,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from nrp.analysis.result import Result
-from nrp.book.study import PUBLISHED
-
+from nrp.evaluation import Result
+from nrp.pipeline.published import published_folder
 from nrp.store import PROVENANCE, write_text
 
 _IMPORTED_AS = {"py-pde": "pde", "scikit-image": "skimage"}
@@ -34,7 +33,7 @@ def machine(*libraries: str) -> dict[str, str]:
 
 def save(rows: list[dict], name: str, command: str, about: dict[str, str]) -> None:
     """Keep a table and what is known of its origin under ``published/``."""
-    folder = PUBLISHED / name
+    folder = published_folder() / name
     folder.mkdir(parents=True, exist_ok=True)
     Result.of([{**entry, "analysis": "benchmark"} for entry in rows]).save(folder)
     key = hashlib.sha256((folder / "table.json").read_bytes()).hexdigest()[:16]

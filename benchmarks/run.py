@@ -22,13 +22,13 @@ from pathlib import Path
 import numpy as np
 import peers
 from joblib import Parallel, delayed
-from nrp.analysis.result import row
-from nrp.settings import CampaignSettings, FilmSettings, profile
 from record import machine, save
 
-from nrp.simulation import SBDF4, Run, Simulation
+from nrp.evaluation import row
+from nrp.pipeline import profile
+from nrp.simulation import SBDF4, CampaignSettings, Run, Simulation
 from nrp.simulation.calibration import time_step
-from nrp.systems import Film, draw_disorder
+from nrp.systems.film import Film, FilmSettings, draw_disorder
 
 TOLERANCE = 1e-3
 OURS, OURS_OLD = "nrp SBDF4", "nrp ETDRK4"
@@ -96,7 +96,7 @@ def _single(anisotropy: float, rounds: int) -> list[dict]:
 def _batch(rounds: int) -> list[dict]:
     """31 runs at 128², a step for each α from the calibration, on all cores."""
     print(f"\n31 values of α, a step for each, all cores\n{_HEAD}")
-    alphas = profile("book").films.anisotropy
+    alphas = profile("book").datasets["films"].anisotropy
     pool = Parallel(n_jobs=-1, inner_max_num_threads=1)
     others = []
     for alpha in alphas:

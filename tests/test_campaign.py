@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,13 +150,30 @@ def test_frames_are_written_as_they_come(store, monkeypatch):
     xr.testing.assert_identical(open_dataset(whole).compute(), open_dataset(parts).compute())
 
 
-def test_memory_decides_how_many_runs_go_at_once():
-    large = CampaignSettings(system=FilmSettings(box=512))
-    need = 240 * 1024**2 + 3 * 2**25 + 3e8
-    assert campaign._workers(large, 8, 3.2 * need / 1e9) == 3
-    assert campaign._workers(large, 2, 3.2 * need / 1e9) == 2
-    with pytest.raises(InvalidSetting, match=r"^box = \(512\.0, 512\.0\): a run takes 0\.65 GB, and"):
-        campaign._workers(large, 1, 0.9 * need / 1e9)
+PEAK = """
+import sys
+from pathlib import Path
+from nrp.simulation import CampaignSettings, simulate
+from nrp.store import Store
+simulate(CampaignSettings.model_validate_json(sys.argv[1]), Store(sys.argv[2]), workers=1)
+lines = Path("/proc/self/status").read_text().splitlines()
+print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the peak memory that Linux tells")
+def test_as_many_runs_go_at_once_as_fit_the_memory(tmp_path):
+    """Held against what the process of one run takes at its peak."""
+    large = CampaignSettings(system=FilmSettings(box=512), anisotropy=2.0, duration=1, frames=2)
+    command = [sys.executable, "-c", PEAK, large.model_dump_json(), str(tmp_path)]
+    peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) * 1024 / 1e9
+    at_once = campaign._workers(large, 100, 8 * peak)
+    assert 4 <= at_once <= 8  # all of them fit, and not much is left over
+    assert campaign._workers(large, 2, 8 * peak) == 2
+    with pytest.raises(
+        InvalidSetting, match=r"^box = \(512\.0, 512\.0\): a run takes 0\.\d+ GB, and there are"
+    ):
+        campaign._workers(large, 1, 0.5 * peak)
 
 
 @pytest.mark.parametrize(("scheme", "slack"), [("etdrk4", 0.0), ("sbdf4", 1e-3)])

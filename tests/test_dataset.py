@@ -9,6 +9,7 @@ import xarray as xr
 from nrp.base import InvalidSetting
 from nrp.simulation import CampaignSettings, open_dataset, settings_of, simulate, system_of
 from nrp.systems.bead import BeadSettings
+from nrp.systems.cahn_hilliard import CahnHilliardSettings
 from nrp.systems.film import Film, FilmSettings
 from nrp.systems.swift_hohenberg import SwiftHohenbergSettings
 
@@ -19,12 +20,17 @@ SWEEP = CampaignSettings(
     sweep_rate=0.1,
     frames=7,
 )
-SYSTEMS = [SWEEP.system, SwiftHohenbergSettings(box=16, coarsen=1, start="random"), BeadSettings(pixels=16)]
+SYSTEMS = [
+    SWEEP.system,
+    SwiftHohenbergSettings(box=16, coarsen=1, start="random"),
+    CahnHilliardSettings(box=16, coarsen=1),
+    BeadSettings(pixels=16),
+]
 
 
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.system)
 def test_the_system_of_a_run_moves_as_its_data_say(system, store):
-    campaign = SWEEP.replace(system=system)
+    campaign = SWEEP.replace(system=system, duration=5)
     data = open_dataset(simulate(campaign, store, workers=1))
     assert settings_of(data) == campaign
     for run in range(data.sizes["run"]):
@@ -33,7 +39,9 @@ def test_the_system_of_a_run_moves_as_its_data_say(system, store):
             assert found.anisotropy == data.anisotropy[run]
             continue
         state = data[data.attrs["field"]].values[run, 3].astype(float)
-        np.testing.assert_allclose(found.rate(state, h), data.rate[run, 3], atol=1e-4)
+        # Frames are stored in single precision, which fourth derivatives make worse.
+        np.testing.assert_allclose(found.rate(state, h), data.rate[run, 3], atol=1e-3)
+        assert np.abs(data.rate[run, 3]).max() > 0.02
         assert found.energy(state, h) == pytest.approx(float(data.energy[run, 3]), abs=1e-6)
 
 

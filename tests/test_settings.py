@@ -53,7 +53,7 @@ BAD = [
     (FilmSettings, "start_level", float("nan"), "finite"),
     (FilmSettings, "start_level", -10.5, "greater than or equal to -10"),
     (CampaignSettings, "seed", -1, "greater than or equal to 0"),
-    (CampaignSettings, "system", {"system": "sponge"}, "'film', 'swift_hohenberg', 'cahn_hilliard', 'bead'"),
+    (CampaignSettings, "system", {"system": "sponge"}, ", ".join(map(repr, SYSTEMS))),
     (ModelSettings, "arm", "leg", "paper"),
     (ModelSettings, "latent", 0, "greater than or equal to 1"),
     (ModelSettings, "learning_rate", 0.0, "greater than 0"),
