@@ -301,8 +301,10 @@ def test_source_digest_sees_code_and_data_of_the_package(tmp_path):
     (tmp_path / "part").mkdir()
     (tmp_path / "part" / "module.py").write_text("x = 1\n")
     first = source_digest(tmp_path)
-    (tmp_path / "part" / "module.pyc").write_bytes(b"compiled")
-    assert source_digest(tmp_path) == first
+    (tmp_path / "part" / "__pycache__").mkdir()
+    for name in ("module.pyc", "module.nbi"):  # of Python and of numba
+        (tmp_path / "part" / "__pycache__" / name).write_bytes(b"compiled")
+        assert source_digest(tmp_path) == first
     for name in ("calibration.json", "claims.yml", "weights.safetensors"):
         (tmp_path / name).write_text("1")
         assert source_digest(tmp_path) != first

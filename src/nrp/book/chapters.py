@@ -73,7 +73,8 @@ def source_digest(*folders: Path) -> str:
     """Return a hash of all that chapters read, the package and `published`: 16 digits of a SHA-256."""
     total = hashlib.sha256()
     for folder in folders or (PACKAGE, published_folder()):
-        for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+        written = (path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+        for path in sorted(path for path in written if path.is_file()):
             total.update(f"{path.relative_to(folder).as_posix()}\n".encode())
             total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()[:16]

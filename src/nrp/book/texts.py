@@ -36,7 +36,8 @@ def read_pages(root: Path) -> list[str]:
     try:
         site = parse_toc_data(tree)
     except (MalformedError, AttributeError, TypeError, ValueError) as error:
-        named = re.search(r"'([^']+)'", str(error))
+        # Names in braces are those that are allowed, in any order.
+        named = re.search(r"'([^']+)'", re.sub(r"{.*?}", "", str(error)))
         _refuse(path, str(error), _line_with(named[1], text) if named else None)
 
     def below(page: str) -> Iterator[str]:
