@@ -61,10 +61,13 @@ class System(ABC):
     disorder: ndarray | None = None
     """λ(r) on the grid, of shape (y, x), where there is one."""
 
-    @classmethod
     @abstractmethod
+    def __init__(self, settings: Any, *, anisotropy: float) -> None: ...
+
+    @classmethod
     def draw(cls, settings: SystemSettings, *, anisotropy: float, seed: int, sample: int) -> Self:
-        """Return the system with the disorder of a sample."""
+        """Return the system with the disorder of a sample; without any, samples differ in the start alone."""
+        return cls(settings, anisotropy=anisotropy)
 
     @abstractmethod
     def start(self, external_field: float, *, seed: int, sample: int) -> ndarray:

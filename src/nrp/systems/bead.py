@@ -6,7 +6,7 @@ images can be held against the truth.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -91,11 +91,6 @@ class Bead(System):
     def barrier(self) -> float:
         """Height of the saddle at (0, 0) above the wells at (±1, 0), for h + s = 0."""
         return self.well / 4
-
-    @classmethod
-    def draw(cls, settings: BeadSettings, *, anisotropy: float, seed: int, sample: int) -> Self:
-        """Return the bead; samples differ in where it starts."""
-        return cls(settings, anisotropy=anisotropy)
 
     def start(self, external_field: float, *, seed: int, sample: int) -> Float[ndarray, " 2"]:
         """Return the starting point of a sample."""

@@ -14,7 +14,7 @@ shifts the energy but moves nothing.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -43,32 +43,14 @@ class CahnHilliardSettings(PlaneSettings):
 
 
 class CahnHilliard(Plane):
-    """The mixture at one a, on one grid.
-
-    Parameters
-    ----------
-    settings
-        The stiffness κ and the grid.
-    anisotropy
-        a, the depth of the double well.
-    """
+    """The mixture at one anisotropy, which is a, the depth of the double well."""
 
     settings_type = CahnHilliardSettings
     field = "concentration"
 
     def __init__(self, settings: CahnHilliardSettings, *, anisotropy: float) -> None:
-        super().__init__(
-            settings,
-            anisotropy=anisotropy,
-            local=np.full(settings.shape, anisotropy),
-            linear=self.modes(settings),
-            strength=anisotropy,
-        )
-
-    @classmethod
-    def draw(cls, settings: CahnHilliardSettings, *, anisotropy: float, seed: int, sample: int) -> Self:
-        """Return the mixture; samples differ in the noise with which they start."""
-        return cls(settings, anisotropy=anisotropy)
+        local = np.full(settings.shape, anisotropy)
+        super().__init__(settings, anisotropy=anisotropy, local=local, strength=anisotropy)
 
     @staticmethod
     def modes(settings: CahnHilliardSettings) -> Float[ndarray, "y kx"]:

@@ -81,17 +81,7 @@ def draw_disorder(settings: FilmSettings, *, seed: int, sample: int) -> Float[nd
 
 
 class Film(Plane):
-    """The film at one anisotropy, on one grid, with one disorder.
-
-    Parameters
-    ----------
-    settings
-        Constants of the energy and the grid.
-    anisotropy
-        α.
-    disorder
-        λ(r), of shape (y, x).
-    """
+    """The film at one anisotropy α, with one disorder λ(r)."""
 
     settings_type = FilmSettings
     field = "magnetization"
@@ -99,13 +89,8 @@ class Film(Plane):
 
     def __init__(self, settings: FilmSettings, *, anisotropy: float, disorder: Float[ndarray, "y x"]) -> None:
         self.disorder = disorder
-        super().__init__(
-            settings,
-            anisotropy=anisotropy,
-            local=anisotropy * disorder,
-            linear=self.modes(settings),
-            strength=anisotropy,
-        )
+        local = anisotropy * disorder
+        super().__init__(settings, anisotropy=anisotropy, local=local, strength=anisotropy)
 
     @classmethod
     def draw(cls, settings: FilmSettings, *, anisotropy: float, seed: int, sample: int) -> Self:

@@ -114,23 +114,7 @@ def react(phi, local, quadratic, shift, external_field, out):
 
 
 class Plane(System):
-    """A scalar field φ in a periodic box.
-
-    Parameters
-    ----------
-    settings
-        The grid.
-    anisotropy
-        What tells one run from another; a system says what it stands for.
-    local
-        c(r), of shape (y, x).
-    linear
-        The operator L by its modes, of shape (y, kx).
-    quadratic
-        q.
-    strength
-        c of the clean medium.
-    """
+    """A scalar field φ in a periodic box; `local` is c(r), `quadratic` q, `strength` c if it is clean."""
 
     spectral = True
 
@@ -140,12 +124,12 @@ class Plane(System):
         *,
         anisotropy: float,
         local: Float[ndarray, "y x"],
-        linear: Float[ndarray, "y kx"],
         quadratic: float = 0.0,
         strength: float = 1.0,
     ) -> None:
         self.settings, self.anisotropy = settings, anisotropy
-        self.local, self.linear, self.quadratic, self.strength = local, linear, quadratic, strength
+        self.local, self.quadratic, self.strength = local, quadratic, strength
+        self.linear = self.modes(settings)
 
     @staticmethod
     def modes(settings: PlaneSettings) -> Float[ndarray, "y kx"]:

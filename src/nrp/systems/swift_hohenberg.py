@@ -11,7 +11,7 @@ After Swift and Hohenberg, Phys. Rev. A 15, 319 (1977).  The quadratic term take
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -29,32 +29,14 @@ class SwiftHohenbergSettings(PlaneSettings):
 
 
 class SwiftHohenberg(Plane):
-    """The field at one strength g of the quadratic term, on one grid.
-
-    Parameters
-    ----------
-    settings
-        The drive r and the grid.
-    anisotropy
-        g.
-    """
+    """The field at one anisotropy, which is g, the strength of the quadratic term."""
 
     settings_type = SwiftHohenbergSettings
     field = "order"
 
     def __init__(self, settings: SwiftHohenbergSettings, *, anisotropy: float) -> None:
-        super().__init__(
-            settings,
-            anisotropy=anisotropy,
-            local=np.ones(settings.shape),
-            linear=self.modes(settings),
-            quadratic=anisotropy,
-        )
-
-    @classmethod
-    def draw(cls, settings: SwiftHohenbergSettings, *, anisotropy: float, seed: int, sample: int) -> Self:
-        """Return the field, whose medium has no disorder."""
-        return cls(settings, anisotropy=anisotropy)
+        local = np.ones(settings.shape)
+        super().__init__(settings, anisotropy=anisotropy, local=local, quadratic=anisotropy)
 
     @staticmethod
     def modes(settings: SwiftHohenbergSettings) -> Float[ndarray, "y kx"]:
