@@ -8,7 +8,7 @@ import xarray as xr
 
 from nrp.evaluation import Observation, Result
 from nrp.reduction import ModelSettings, ReducedModel, Runs, coverage, load_frames
-from nrp.reduction.networks import Autoencoder, LinearAutoencoder
+from nrp.reduction.networks import Autoencoder
 from nrp.reduction.splits import trained_runs
 from nrp.simulation import CampaignSettings, open_dataset, settings_of, simulate, system_of
 from nrp.store import Store
@@ -90,7 +90,7 @@ class TruePlane(ReducedModel):
         system, self.side = system_of(films, 0), films.sizes["x"]
         settings = ModelSettings(latent=self.side**2, width=8)
         super().__init__(settings, (self.side, self.side), coverage([films], settings))
-        self.autoencoder = LinearAutoencoder()
+        self.autoencoder = Autoencoder()
         self.linear = torch.tensor(system.linear)
         self.longest_step = 2 / self.linear.abs().max().item()  # for the scheme is explicit
         self.disorder = torch.tensor(system.disorder) if system.disordered else None
@@ -112,7 +112,7 @@ class Modes(ReducedModel):
         settings = ModelSettings(latent=latent, modes=latent, width=8, held=held)
         shape = (films.sizes["y"], films.sizes["x"])
         super().__init__(settings, shape, coverage([films], settings))
-        self.autoencoder = LinearAutoencoder()
+        self.autoencoder = Autoencoder()
         self.fit(load_frames(films, trained_runs(films, settings)).images.flatten(0, 1))
 
 

@@ -7,7 +7,7 @@ from known import TruePlane, filmed, of, see
 
 from nrp.analysis.model.gradient_flow import gradient_flow
 from nrp.reduction import ModelSettings, ReducedModel, coverage
-from nrp.reduction.networks import LinearAutoencoder
+from nrp.reduction.networks import Autoencoder
 from nrp.simulation import settings_of
 
 
@@ -17,7 +17,7 @@ class Turning(ReducedModel):
     def __init__(self, films, turn: float) -> None:
         settings = ModelSettings(potential="none", latent=64, width=8)
         super().__init__(settings, (8, 8), coverage([films], settings))
-        self.autoencoder, self.turn = LinearAutoencoder(), turn
+        self.autoencoder, self.turn = Autoencoder(), turn
 
     def velocity(self, z, controls):
         return -z + self.turn * torch.roll(z, 1, -1) - self.turn * torch.roll(z, -1, -1)

@@ -45,15 +45,7 @@ def leading_modes(
 
 
 class Coordinates(nn.Module):
-    """Pixels X ↔ coordinates x: X/√N, or the POD coefficients of X − mean over √N, for N pixels.
-
-    Parameters
-    ----------
-    pixels
-        N.
-    modes
-        Number of coefficients; 0 for the pixels themselves.
-    """
+    """N pixels X ↔ coordinates x: X/√N, or with `modes` so many POD coefficients of X − mean, over √N."""
 
     def __init__(self, pixels: int, modes: int) -> None:
         super().__init__()

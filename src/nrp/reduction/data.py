@@ -33,10 +33,6 @@ class FrameData:
         """Time from each frame to the next."""
         return self.time.diff(dim=1)
 
-    def until(self, frame: int) -> FrameData:
-        """Return the frames before one."""
-        return FrameData(**{name: values[:, :frame] for name, values in vars(self).items()})
-
     def take(self, runs: np.ndarray) -> FrameData:
         """Return the frames of some runs, given by their places."""
         return FrameData(**{name: values[torch.from_numpy(runs)] for name, values in vars(self).items()})

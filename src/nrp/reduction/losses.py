@@ -40,16 +40,9 @@ class Batch(NamedTuple):
 
 
 class TrainingFrames:
-    """All frames of some runs as tensors that stay in memory, in the coordinates of a model.
+    """All frames of some runs as tensors that stay in memory, in the fitted coordinates of a model.
 
     Every frame but the last of a run is one of them; the last has no next one.
-
-    Parameters
-    ----------
-    model
-        Its coordinates are fitted.
-    parts
-        The runs.
     """
 
     def __init__(self, model: ReducedModel, parts: list[FrameData]) -> None:

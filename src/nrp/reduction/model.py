@@ -22,7 +22,6 @@ from nrp.reduction.networks import (
     EnergyPotential,
     FreeField,
     FreePotential,
-    LinearAutoencoder,
 )
 from nrp.reduction.settings import ModelSettings
 from nrp.reduction.splits import Coverage
@@ -48,18 +47,9 @@ class _Record(Settings):
 
 
 class ReducedModel(nn.Module):
-    """Images ↔ latent states z that flow down a potential, ``ż = −∂V/∂z`` (Eq. 1).
+    """Images of the shape (y, x) ↔ latent states z that flow down a potential, ``ż = −∂V/∂z`` (Eq. 1).
 
-    Parameters
-    ----------
-    settings
-        The parts, their sizes, and the seed of their weights.
-    shape
-        Pixels (y, x) of an image.
-    trained_on
-        The anisotropies, samples and sweep rates of the runs that the model is trained on.
-    controls
-        How many numbers steer the system: the anisotropy α, the field h, and any further ones.
+    So many `controls` steer the system: the anisotropy α, the field h, and any further ones.
     """
 
     longest_step = 1.5
@@ -79,13 +69,10 @@ class ReducedModel(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.member)
             self.coordinates = Coordinates(self.pixels, modes)
-            match settings.encoder:
-                case "dense":
-                    self.autoencoder = DenseAutoencoder(
-                        self.coordinates.count, latent, width, pixels=not modes
-                    )
-                case "pod":
-                    self.autoencoder = LinearAutoencoder()
+            self.autoencoder = Autoencoder()
+            if settings.encoder == "dense":
+                count = self.coordinates.count
+                self.autoencoder = DenseAutoencoder(count, latent, width, pixels=not modes)
             match settings.potential:
                 case "free":
                     self.potential_network = FreePotential(latent, controls, width)

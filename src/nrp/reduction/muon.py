@@ -16,27 +16,20 @@ from torch.optim import Optimizer
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _EPSILON = 1e-7
+_MOMENTUM = 0.95
+"""Share of the momentum that is kept in a step."""
+_STEPS = 3
+"""Newton–Schulz iterations."""
 
 
 class Muon(Optimizer):
     """Steps along the momentum of the gradient, made nearly orthogonal, with Nesterov's correction.
 
-    Parameters
-    ----------
-    matrices
-        What is trained.
-    lr
-        Learning rate; of a matrix with more rows than columns, times the root of their ratio.
-    momentum
-        Share of the momentum that is kept in a step.
-    steps
-        Newton–Schulz iterations.
+    The rate of a matrix with more rows than columns is `lr` times the root of their ratio.
     """
 
-    def __init__(
-        self, matrices: Iterable[Tensor], *, lr: float, momentum: float = 0.95, steps: int = 3
-    ) -> None:
-        super().__init__(matrices, {"lr": lr, "momentum": momentum, "steps": steps})
+    def __init__(self, matrices: Iterable[Tensor], *, lr: float) -> None:
+        super().__init__(matrices, {"lr": lr})
 
     @torch.no_grad()
     def step(self) -> None:
@@ -46,11 +39,11 @@ class Muon(Optimizer):
                 state = self.state[matrix]
                 if not state:
                     state["momentum_buffer"] = torch.zeros_like(matrix)
-                average = state["momentum_buffer"].lerp_(matrix.grad, 1 - group["momentum"])
-                ahead = matrix.grad.lerp(average, group["momentum"])
+                average = state["momentum_buffer"].lerp_(matrix.grad, 1 - _MOMENTUM)
+                ahead = matrix.grad.lerp(average, _MOMENTUM)
                 rows, columns = matrix.shape
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
-                matrix.add_(orthogonalized(ahead, group["steps"]), alpha=-rate)
+                matrix.add_(orthogonalized(ahead, _STEPS), alpha=-rate)
 
 
 def orthogonalized(matrix: Float[Tensor, "row column"], steps: int) -> Float[Tensor, "row column"]:

@@ -60,18 +60,18 @@ class ResidualMLP(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Coordinates x of an image ↔ latent states z; base of all kinds."""
+    """Coordinates x of an image ↔ latent states z; as it is, z is x: POD with as many modes."""
 
     def fit(self, x: Float[Tensor, "image coordinate"]) -> None:
         """Take what is fixed before training from the coordinates of the training images."""
 
     def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
         """Return z = E(x)."""
-        raise NotImplementedError
+        return x
 
     def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch coordinate"]:
         """Return x̂ = D(z)."""
-        raise NotImplementedError
+        return z
 
     def push_encode(self, x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and ż = J_E ẋ."""
@@ -80,18 +80,6 @@ class Autoencoder(nn.Module):
     def push_decode(self, z: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Return x̂ and its rate J_D ż."""
         return torch.func.jvp(self.decode, (z,), (rate,))[:2]
-
-
-class LinearAutoencoder(Autoencoder):
-    """The latent state is the coordinates themselves: POD with as many modes."""
-
-    def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
-        """Return z = x."""
-        return x
-
-    def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch coordinate"]:
-        """Return x̂ = z."""
-        return z
 
 
 class DenseAutoencoder(Autoencoder):
@@ -124,33 +112,26 @@ class DenseAutoencoder(Autoencoder):
 
     def encode(self, x: Float[Tensor, "*batch coordinate"]) -> Float[Tensor, "*batch latent"]:
         """Return z = E(x)."""
-        z = self.encoder(self.inner * x)
-        return z if self.to_latent is None else z + functional.linear(x, self.to_latent)
+        return _plus_linear(self.encoder(self.inner * x), x, self.to_latent)
 
     def decode(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch coordinate"]:
         """Return x̂ = D(z)."""
-        x = self.outer * self.decoder(self.state * z)
-        return x if self.from_latent is None else x + functional.linear(z, self.from_latent)
+        return _plus_linear(self.outer * self.decoder(self.state * z), z, self.from_latent)
 
     def push_encode(self, x: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and ż = J_E ẋ."""
         z, moved = self.encoder.push(self.inner * x, self.inner * rate)
-        if self.to_latent is not None:
-            z, moved = (
-                z + functional.linear(x, self.to_latent),
-                moved + functional.linear(rate, self.to_latent),
-            )
-        return z, moved
+        return _plus_linear(z, x, self.to_latent), _plus_linear(moved, rate, self.to_latent)
 
     def push_decode(self, z: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Return x̂ and its rate J_D ż."""
         x, moved = (self.outer * part for part in self.decoder.push(self.state * z, self.state * rate))
-        if self.from_latent is not None:
-            x, moved = (
-                x + functional.linear(z, self.from_latent),
-                moved + functional.linear(rate, self.from_latent),
-            )
-        return x, moved
+        return _plus_linear(x, z, self.from_latent), _plus_linear(moved, rate, self.from_latent)
+
+
+def _plus_linear(output: Tensor, of: Tensor, matrix: Tensor | None) -> Tensor:
+    """Return the output of a network with the linear part of its input, if there is such a part."""
+    return output if matrix is None else output + functional.linear(of, matrix)
 
 
 class FreePotential(nn.Module):
@@ -200,13 +181,7 @@ class EnergyPotential(nn.Module):
 
 
 class FreeField(nn.Module):
-    """F(z, α, h), the velocity itself, which need not be the slope of any potential.
-
-    Parameters
-    ----------
-    gain
-        Factor on z before the network.
-    """
+    """F(z, α, h), the velocity itself, which need not be the slope of any potential."""
 
     def __init__(self, latent: int, controls: int, width: int, *, gain: float) -> None:
         super().__init__()

@@ -22,13 +22,6 @@ def separate_slopes(
     e1603015, 2017).  Its kernel is Gaussian in z and in h, as wide as the states of the run, and its fields,
     are spread.  Along a single path any velocity has a potential, so the slopes are the exact −ż, smoothed,
     and no evidence of a potential.
-
-    Parameters
-    ----------
-    z, z_rate
-        Latent states and their exact rates.
-    field
-        h.
     """
     runs = zip(z.double(), field.double(), z_rate.double(), strict=True)
     return torch.stack([-_smoothed(*one) for one in runs]).float()

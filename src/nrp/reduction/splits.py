@@ -74,23 +74,11 @@ def coverage(datasets: Sequence[xr.Dataset], settings: ModelSettings) -> Coverag
 def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Coverage) -> ndarray:
     """Return the name of the split of each run, by what of it does not occur in the training runs.
 
-    Parameters
-    ----------
-    dataset
-        The runs to name.
-    settings
-        Of the model, for its validation runs.
-    trained_on
-        The anisotropies, samples and sweep rates that the model has seen.
-
-    Returns
-    -------
-    ndarray of str
-        ``trained``, ``validation``, ``new_anisotropy``, ``new_disorder``, ``new_sweep_rate``, ``new_all``,
-        ``random_start`` where samples differ in the start alone, and for films that begin with noise;
-        ``beyond_anisotropy`` and ``beyond_sweep_rate`` outside the range of those seen, if there are several;
-        where a table makes the field, ``field_step`` if it jumps and else ``field_hold``.  An empty name
-        where two of three things are new.
+    It is ``trained``, ``validation``, ``new_anisotropy``, ``new_disorder``, ``new_sweep_rate``, ``new_all``,
+    ``random_start`` where samples differ in the start alone, and for films that begin with noise;
+    ``beyond_anisotropy`` and ``beyond_sweep_rate`` outside the range of those seen, if there are several;
+    where a table makes the field, ``field_step`` if it jumps and else ``field_hold``.  An empty name
+    where two of three things are new.
     """
     new = {name: ~np.isin(dataset[name].values, trained_on[name]) for name in _COORDINATES}
     protocol = _protocol(dataset)
@@ -101,7 +89,8 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
         for run in range(dataset.sizes["run"])
     ]
     for name in ("anisotropy", "sweep_rate"):
-        for run in np.flatnonzero(beyond(dataset[name].values, trained_on[name])):
+        seen = trained_on[name]
+        for run in np.flatnonzero(outside(dataset[name].values, seen) & (len(seen) > 1)):
             names[run] = names[run].replace(f"new_{name}", f"beyond_{name}")
     if "disorder" not in dataset:
         names = ["random_start" if name == "new_disorder" else name for name in names]
@@ -111,12 +100,8 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
 def by_split(items: Sequence[Runnable], names: Sequence[ndarray]) -> dict[str, list[Runnable]]:
     """Return the runs of each of `SPLITS` that occurs, a part of each item that has some.
 
-    Parameters
-    ----------
-    items
-        Datasets, or anything else that gives a part of its runs by ``isel(run=places)``.
-    names
-        The split of each run, for each item (see `split_names`).
+    Items are datasets, or anything else that gives a part of its runs by ``isel(run=places)``; for each the
+    names are those of `split_names`.
     """
     parts = {
         split: [
@@ -127,11 +112,6 @@ def by_split(items: Sequence[Runnable], names: Sequence[ndarray]) -> dict[str, l
         for split in SPLITS
     }
     return {split: found for split, found in parts.items() if found}
-
-
-def beyond(values: ndarray, seen: Sequence[float]) -> ndarray:
-    """Return which values lie outside the range of those seen; none does if there is only one."""
-    return outside(values, seen) & (len(seen) > 1)
 
 
 def outside(values: ndarray, seen: Sequence[float]) -> ndarray:

@@ -53,15 +53,8 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     the loss of the validation runs, if there are any.  Training that was interrupted continues from its last
     checkpoint, to the same weights.
 
-    Parameters
-    ----------
-    datasets
-        Runs of one system; those that the settings hold back are left out.  Their attribute `key` must name
-        their content, as that of a dataset from `nrp.simulation.open_dataset` does.
-    settings
-        Parts, training and seed.
-    store
-        Where the model lies.
+    Of the datasets, which hold one system, the runs that the settings hold back are left out.  Their
+    attribute `key` must name their content, as that of one from `nrp.simulation.open_dataset` does.
 
     Raises
     ------
@@ -80,8 +73,9 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     def fit(folder: Path) -> None:
         parts = [load_frames(data, trained_runs(data, settings)) for data in datasets]
         parts = [part for part in parts if len(part.images)]
-        if settings.loss == "identified":
-            _check_energy(parts)
+        if settings.loss == "identified" and not all(part.energy.isfinite().all() for part in parts):
+            what = "the variable 'energy' is missing, or not finite"
+            raise InvalidSetting(f"data: {what}; the loss 'identified' is tied to it")
         watched = [load_frames(data, runs_with(data, settings.validation)) for data in datasets]
         model = ReducedModel(
             settings,
@@ -97,17 +91,10 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
 def train_many(
     models: Sequence[tuple[Sequence[Path], ModelSettings]], store: Store, *, workers: int | None = None
 ) -> list[Path]:
-    """Return the folders of several models, trained in parallel processes.
+    """Return the folders of several models, given by their datasets and settings, trained in parallel.
 
-    Parameters
-    ----------
-    models
-        The datasets and the settings of each.
-    store
-        Where the models lie.
-    workers
-        Processes; by default one per core.  A single one trains one after the other with all cores, several
-        have a thread each.
+    A single worker trains one after the other with all cores; several, by default one per core, have a
+    thread each.
     """
     tasks = [(paths, settings, store.root) for paths, settings in models]
     # Processes with one thread each finish more models than one process with all threads.
@@ -116,12 +103,6 @@ def train_many(
 
 def _train_one(paths: Sequence[Path], settings: ModelSettings, root: Path) -> Path:
     return train([open_dataset(path) for path in paths], settings, Store(root))
-
-
-def _check_energy(parts: list[FrameData]) -> None:
-    if not all(part.energy.isfinite().all() for part in parts):
-        what = "the variable 'energy' is missing, or not finite"
-        raise InvalidSetting(f"data: {what}; the loss 'identified' is tied to it")
 
 
 def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], folder: Path) -> None:
