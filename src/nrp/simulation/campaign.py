@@ -50,20 +50,11 @@ def simulate(
 ) -> Path:
     """Return the Zarr store with all runs of a campaign, simulating those that are missing.
 
-    Parameters
-    ----------
-    campaign
-        Which runs.
-    store
-        Where the dataset lies.  An interrupted campaign goes on with the runs it had not finished.
-    start
-        A dataset.  Each run begins with the last state of its run with the same anisotropy and sample,
-        and, where there are several, the same sweep rate.
-    workers
-        Processes; by default one per core.  The data do not depend on it.
-    memory
-        Gigabytes that the runs may take together, by default those of the machine.  Fewer run at once
-        where all do not fit.
+    An interrupted campaign goes on with the runs it had not finished.  With a dataset as its `start` each run
+    begins with the last state of its run with the same anisotropy and sample, and, where there are several,
+    the same sweep rate.  So many `workers`, by default one per core, take so many gigabytes of `memory`
+    together, by default those of the machine; fewer run at once where all do not fit.  The data do not
+    depend on either.
 
     Raises
     ------
@@ -127,7 +118,7 @@ def _compute(
     if stored is not None:
         _check_medium(stored, campaign)
     starts = [None if stored is None else _place(stored, campaign, run) for run in runs]
-    if not unfinished.can_continue(folder, DATA):
+    if not unfinished.can_continue(path):
         for left in list(folder.iterdir()):
             remove(left)
         template = _template(campaign, runs, content_key(SIMULATE, campaign, inputs))
@@ -135,10 +126,10 @@ def _compute(
             # Without consolidated metadata `xarray.open_zarr(path)` warns; with it, zarr does here.
             warnings.simplefilter("ignore", UserWarning)
             template.to_zarr(path, mode="w", consolidated=True, encoding=_chunks(campaign, template))
-        unfinished.begin(folder, DATA)
-    missing = [i for i in range(len(runs)) if not unfinished.is_done(folder, DATA, i)]
+        unfinished.begin(path)
+    missing = [i for i in range(len(runs)) if not unfinished.is_done(path, i)]
     source = stored.encoding["source"] if stored is not None else None
-    tasks = [(campaign, runs[i], i, folder, source, starts[i]) for i in missing]
+    tasks = [(campaign, runs[i], i, path, source, starts[i]) for i in missing]
     map_tasks(_simulate_into, tasks, workers=workers, title=f"simulating {len(missing)} runs")
 
 
@@ -172,10 +163,9 @@ def _place(stored: xr.Dataset, campaign: CampaignSettings, run: Run) -> int:
 
 
 def _simulate_into(
-    campaign: CampaignSettings, run: Run, index: int, folder: Path, source: str | None, place: int | None
+    campaign: CampaignSettings, run: Run, index: int, path: Path, source: str | None, place: int | None
 ) -> None:
     """Simulate a run into its own part of the dataset, and mark it as done."""
-    path = folder / DATA
     unfinished.clear(path, index)
     before = None if source is None else open_dataset(source).isel(run=place)
     start = None if before is None else before["final_state"].values
@@ -205,7 +195,7 @@ def _simulate_into(
         single["final_state"] = simulation.state
     for name, value in single.items():
         group[name][index] = value
-    unfinished.mark(folder, DATA, index)
+    unfinished.mark(path, index)
 
 
 def _template(campaign: CampaignSettings, runs: list[Run], key: str) -> xr.Dataset:

@@ -16,36 +16,27 @@ FIXED = ("anisotropy", "sample", "sweep_rate", "y", "x")
 _MARKS, _FRAMEWORK = "done", "framework"
 
 
-def begin(folder: Path, data: str) -> None:
-    """Note what lies in a folder whose dataset has no run yet."""
-    (folder / _FRAMEWORK).write_text(digest(folder / data, _framework(folder / data)))
-    (folder / _MARKS).mkdir()
+def begin(path: Path) -> None:
+    """Note what lies in a dataset that has no run yet."""
+    (path.parent / _FRAMEWORK).write_text(digest(path, _framework(path)))
+    (path.parent / _MARKS).mkdir()
 
 
-def can_continue(folder: Path, data: str) -> bool:
+def can_continue(path: Path) -> bool:
     """Return whether all that no run writes is there and unharmed; say so if it was there and is not."""
-    if not (folder / _MARKS).is_dir():
-        return False
-    if _holds(folder / _FRAMEWORK, digest(folder / data, _framework(folder / data))):
-        return True
-    tell("simulate: what an interrupted command has left cannot be read; it is made anew")
-    return False
+    begun = (path.parent / _MARKS).is_dir()
+    return begun and _is_unharmed(path.parent / _FRAMEWORK, path, _framework(path), "the work")
 
 
-def mark(folder: Path, data: str, run: int) -> None:
+def mark(path: Path, run: int) -> None:
     """Note that a run is done."""
-    (folder / _MARKS / str(run)).write_text(digest(folder / data, _files_of(folder / data, run)))
+    (path.parent / _MARKS / str(run)).write_text(digest(path, _files_of(path, run)))
 
 
-def is_done(folder: Path, data: str, run: int) -> bool:
+def is_done(path: Path, run: int) -> bool:
     """Return whether a run is done and unharmed; say so if it was done and is not."""
-    noted = folder / _MARKS / str(run)
-    if not noted.is_file():
-        return False
-    if _holds(noted, digest(folder / data, _files_of(folder / data, run))):
-        return True
-    tell(f"simulate: run {run} of an interrupted command cannot be read; it is made anew")
-    return False
+    noted = path.parent / _MARKS / str(run)
+    return noted.is_file() and _is_unharmed(noted, path, _files_of(path, run), f"run {run}")
 
 
 def clear(path: Path, run: int) -> None:
@@ -54,8 +45,12 @@ def clear(path: Path, run: int) -> None:
         file.unlink()
 
 
-def _holds(file: Path, text: str) -> bool:
-    return file.is_file() and file.read_bytes() == text.encode()
+def _is_unharmed(noted: Path, path: Path, files: list[Path], words: str) -> bool:
+    """Return whether the files of a dataset have the digest that was noted; say so if they have not."""
+    if noted.is_file() and noted.read_bytes() == digest(path, files).encode():
+        return True
+    tell(f"simulate: {words} of an interrupted command cannot be read; it is made anew")
+    return False
 
 
 def _framework(path: Path) -> list[Path]:
