@@ -76,6 +76,32 @@ class Profile(Settings):
     solver_samples: Count
     """Samples over which that is done."""
 
+    def changed(
+        self, overrides: dict[str, dict[str, Any] | None]
+    ) -> tuple[Profile, dict[str, dict[str, Any]]]:
+        """Return the profile with other settings, and the options of analyses that are replaced.
+
+        By the name of a dataset, a model or, for all else, a result: its new settings, of which those that
+        are None change nothing.  A setting of a dataset is one of the campaign, or else of the system that
+        it simulates.
+
+        Raises
+        ------
+        InvalidSetting
+            If there is no such setting of a dataset or model, or a value is not allowed.
+        """
+        datasets, models, options = dict(self.datasets), dict(self.models), {}
+        for name, given in overrides.items():
+            changes = {setting: value for setting, value in (given or {}).items() if value is not None}
+            if name in datasets:
+                datasets[name] = datasets[name].changed(**changes)
+            elif name in models:
+                plan = models[name]
+                models[name] = plan.replace(settings=plan.settings.replace(**changes))
+            elif changes:
+                options[name] = changes
+        return self.replace(datasets=datasets, models=models), options
+
     @property
     def kinds(self) -> list[Kind]:
         """The kinds of the controls, each once."""

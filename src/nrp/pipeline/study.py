@@ -26,7 +26,6 @@ from nrp.analysis.transition.controls import CONTROL, run_controls
 from nrp.base import InvalidSetting, Settings
 from nrp.evaluation import Observation, Result
 from nrp.outputs import copy_out
-from nrp.pipeline.overrides import overridden
 from nrp.pipeline.parameters import overrides
 from nrp.pipeline.profiles import profile
 from nrp.pipeline.published import published, published_folder, published_names
@@ -49,14 +48,7 @@ class Study:
     the profile, and any option of an analysis, can be replaced: ``Study("book", films={"sweep_rate": 0.02},
     paper={"latent": 8})``.  Whatever depends on it is computed anew, all else comes from the store.
 
-    Parameters
-    ----------
-    name
-        The profile.
-    store
-        By default the one of this book.
-    **changes
-        By the name of a dataset, a model or a result: its new settings.  A value of None changes nothing.
+    A value of None changes nothing.  The store is by default the one of this book.
 
     Raises
     ------
@@ -67,7 +59,7 @@ class Study:
     def __init__(
         self, name: str = "book", store: Store | None = None, **changes: dict[str, Any] | None
     ) -> None:
-        self.profile, options = overridden(profile(name), changes)
+        self.profile, options = profile(name).changed(changes)
         self.is_changed = any(v is not None for each in changes.values() for v in (each or {}).values())
         """Whether any setting is not that of the profile."""
         self.store = store or Store()
