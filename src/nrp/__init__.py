@@ -1,8 +1,8 @@
 """Neural reduced potentials: simulate, reduce and test large gradient systems.
 
 The package behind the book.  Its parts depend on each other in one direction only:
-``book`` → ``analysis`` → ``reduction`` → ``simulation`` → ``systems``, all of them standing on
-``settings`` and ``store``.
+``book`` → ``pipeline`` → ``analysis`` → ``evaluation`` → ``reduction`` → ``simulation`` → ``systems``, all
+of them standing on ``base``, ``store``, ``progress`` and ``parallel``.
 """
 
 import os

@@ -34,20 +34,9 @@ def add_settings(
     without: Collection[str],
     files: Mapping[str, str],
 ) -> None:
-    """Add an option for each field of some settings.
+    """Add an option for each field of some settings, None if it is not given, under the name of the field.
 
-    Parameters
-    ----------
-    parser
-        Gets the options, None if they are not given, under the names of the settings.
-    settings
-        Their class.
-    short
-        Names of options that are not those of their settings.
-    without
-        Settings that get no option.
-    files
-        Settings that are read from a file, and what the file holds.
+    Some have `short` names as options, some go `without`, and some are read from `files` that hold so much.
     """
     for name, field in settings.model_fields.items():
         if name in without:

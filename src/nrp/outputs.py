@@ -22,16 +22,7 @@ _OWN = ("store", "partial", "chapters")
 def check_target(target: Path, kind: str, *, root: Path, inputs: Iterable[Path] = ()) -> None:
     """Make sure that `copy_out` may write a result there; nothing is left behind.
 
-    Parameters
-    ----------
-    target
-        Where the copy is to lie.
-    kind
-        What it is a copy of: ``dataset``, ``model`` or ``result``.
-    root
-        The folder of the results.
-    inputs
-        What the result is made from.
+    Its kind is ``dataset``, ``model`` or ``result``, it is made from `inputs`, and all results lie in `root`.
 
     Raises
     ------

@@ -36,21 +36,11 @@ def map_tasks(
     Inside `use_scheduler`, or where a client of Dask is active, its workers run the tasks, and otherwise
     processes of this machine; the results are the same.  A map inside a task runs where that task does.
 
-    Parameters
-    ----------
-    function
-        Called as ``function(*task)``.  It, the tasks and the results must be picklable.  Dask runs a task
-        again when it loses its worker, and a task has to allow that.
-    tasks
-        Arguments.
-    workers
-        Processes on this machine; by default one per core.  A single one is this process, which runs task
-        after task with all cores.
-    title
-        Of the progress on standard error.  What the tasks tell of their own is silent, except that of a
-        single task in this process.
-    threads
-        Threads that a task has in another process.
+    The function is called as ``function(*task)``; it, the tasks and the results must be picklable.  Dask runs
+    a task again when it loses its worker, and a task has to allow that.  On this machine the `workers` are
+    processes, by default one per core, in which a task has so many `threads`; a single one is this process,
+    which runs task after task with all cores.  What the tasks tell of their own progress is silent, except
+    that of a single task in this process.
 
     Raises
     ------
@@ -77,11 +67,8 @@ def map_tasks(
 def use_scheduler(address: str | None) -> Iterator[None]:
     """Let `map_tasks` run its tasks through Dask, here and in processes that are started here.
 
-    Parameters
-    ----------
-    address
-        ``tcp://HOST:PORT`` of a running scheduler: it and its workers need this package and the same files
-        under the same paths.  Or ``local:N``, for N processes of this machine.  None changes nothing.
+    The address is ``tcp://HOST:PORT`` of a running scheduler: it and its workers need this package and the
+    same files under the same paths.  Or ``local:N``, for N processes of this machine.  None changes nothing.
 
     Raises
     ------
@@ -106,10 +93,9 @@ def use_scheduler(address: str | None) -> Iterator[None]:
         stack.enter_context(silence_logging_cmgr("CRITICAL"))
         place = address
         if address.startswith("local:"):
-            count = int(address.removeprefix("local:"))
             # Dask's limits of memory would end tasks that run well without it.
             cluster = LocalCluster(
-                n_workers=count,
+                n_workers=int(address.removeprefix("local:")),
                 threads_per_worker=1,
                 memory_limit=None,
                 dashboard_address="127.0.0.1:0",

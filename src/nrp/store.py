@@ -103,13 +103,9 @@ class Store:
     ) -> Path:
         """Return the folder of a result, computing it first if it is not there, or has lost files.
 
-        Parameters
-        ----------
-        step, settings, inputs
-            What the key is made of; `inputs` are keys of other results.
-        compute
-            Called with a folder to write into, which may hold what an interrupted call has left.  It is
-            published under its final name only when `compute` returns.
+        Its key is made of all but `compute`; `inputs` are keys of other results.  What computes it is called
+        with a folder to write into, which may hold what an interrupted call has left, and which gets its
+        final name only when the call returns.
 
         Raises
         ------

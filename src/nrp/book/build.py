@@ -44,17 +44,9 @@ class BuildFailed(RuntimeError):
 def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = False) -> Path:
     """Build the book and return its first page, ``_build/<profile>/html/index.html``.
 
-    Parameters
-    ----------
-    profile
-        Profile of every chapter.
-    root
-        The top of the book, where ``_toc.yml`` and ``_config.yml`` lie.
-    store
-        Where the chapters find or leave their results.
-    offline
-        Put the scripts of the pages into the book, so that no page asks the network for anything.
-        The book then lies in ``_build/<profile>-offline``.
+    Below `root`, its top, lie ``_toc.yml`` and ``_config.yml``; the chapters find or leave their results in
+    the store.  An `offline` book has the scripts of its pages in it, so that no page asks the network for
+    anything, and lies in ``_build/<profile>-offline``.
 
     Raises
     ------

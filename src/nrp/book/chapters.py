@@ -30,6 +30,7 @@ from nrp.book.texts import nothing_in_the_way, read_notebook, read_pages, read_t
 from nrp.pipeline.parameters import PARAMETERS
 from nrp.pipeline.profiles import Profile, profile
 from nrp.pipeline.published import published_folder
+from nrp.progress import tell
 from nrp.store import Store
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -83,17 +84,9 @@ def source_digest(*folders: Path) -> str:
 def run_chapter(name: str, parameters: Mapping[str, object], *, root: Path | str, store: Store) -> Path:
     """Return the executed copy of a chapter, executing it unless nothing has changed.
 
-    Parameters
-    ----------
-    name
-        Name of the chapter, such as ``06_validation``.
-    parameters
-        Values for names that the chapter declares in its cell tagged ``parameters``.  Text is read
-        as papermill reads it: ``"3"`` is a number, ``"True"`` a truth value.
-    root
-        The top of the book, where ``_toc.yml`` lies.
-    store
-        Where the executed copy and the results of the chapter go.
+    The parameters are values for names that the chapter declares in its cell tagged ``parameters``.  Text is
+    read as papermill reads it: ``"3"`` is a number, ``"True"`` a truth value.  Below `root`, the top of the
+    book, lies ``_toc.yml``; executed copy and results go to the store.
 
     Raises
     ------
@@ -117,11 +110,11 @@ def run_chapter(name: str, parameters: Mapping[str, object], *, root: Path | str
             if target.is_dir():
                 raise IsADirectoryError(None, None, target)
     if final.is_file() and _is_current(final, key):
-        _tell(f"{name}: nothing has changed")
+        tell(f"{name}: nothing has changed")
         return final
 
     notebook.metadata["nrp"] = key
-    _tell(f"{name}: running with the profile {chosen}")
+    tell(f"{name}: running with the profile {chosen}")
     start = time.monotonic()
     try:
         _execute(name, notebook, partial, values, cwd=text.parent, runs=store.root)
@@ -132,7 +125,7 @@ def run_chapter(name: str, parameters: Mapping[str, object], *, root: Path | str
         raise ChapterFailed(f"{error}; the notebook up to there is {failed}") from None
     finally:
         partial.unlink(missing_ok=True)
-    _tell(f"{name}: done in {time.monotonic() - start:.0f} s")
+    tell(f"{name}: done in {time.monotonic() - start:.0f} s")
     return final
 
 
@@ -152,7 +145,7 @@ def _is_current(path: Path, key: str) -> bool:
             return copy.metadata["nrp"] == key
     except (ValueError, LookupError, TypeError, AttributeError):
         pass
-    _tell(f"{path}: is damaged and made anew")
+    tell(f"{path}: is damaged and made anew")
     return False
 
 
@@ -258,10 +251,6 @@ def _copy_name(name: str, values: Mapping[str, object]) -> str:
 def _key(text: Path, values: Mapping[str, object]) -> str:
     recipe = [read_text(text), values, source_digest(), __version__]
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -46,17 +46,9 @@ def cite(study: Study, result: str, *names: str, prefix: str = "") -> None:
     benchmark its machine, versions and date can be cited, too, and of ``"parameters"`` the values of
     `nrp.pipeline.parameters.PARAMETERS` in this study.
 
-    Parameters
-    ----------
-    study
-        Where the result comes from.
-    result
-        Name of a result, of a published one with ``published`` before it, or ``parameters``.
-    names
-        Only the names that are one of these or go on after it with a dot; ``*`` stands for anything.  By
-        default all, which in a long table makes a heavy page.
-    prefix
-        Put before each name.
+    The name of a published result has ``published`` before it.  Only those numbers become citable whose names
+    are one of `names` or go on after it with a dot; ``*`` stands for anything.  By default all do, which in a
+    long table makes a heavy page.  The `prefix` is put before each name.
     """
     for name, text in _citable(study, result).items():
         whole = name.removesuffix(".interval")
@@ -113,15 +105,8 @@ def rows(result: Result | Sequence[Result], *metrics: str, **where: object) -> p
 def columns_of(result: Result, columns: Mapping[str, dict[str, Any]], **where: Any) -> pd.DataFrame:
     """Return rows of a result for a table whose columns are chosen one by one.
 
-    Parameters
-    ----------
-    result
-        Where the rows come from.
-    columns
-        By the name that a column of the table has: its ``metric``, and further values, or one of several,
-        that its rows have.  The name is in the column ``column`` of the rows.
-    **where
-        What all rows have.
+    By the name that a column of the table has, `columns` holds its ``metric``, and further values, or one of
+    several, that its rows have; `where` is what all rows have.  The name is in the column ``column`` of them.
 
     Raises
     ------

@@ -19,16 +19,8 @@ def frame_slider(truth: ndarray, prediction: ndarray, time: ndarray, *, title: s
     """Return a time slider over pairs of images, truth on the left and prediction on the right.
 
     All pictures lie in the page and the browser links slider and picture, so no kernel is needed.  The
-    slider answers to the arrow keys.
-
-    Parameters
-    ----------
-    truth, prediction
-        Arrays of shape (frame, y, x).
-    time
-        Time of each frame.  The first frame, of which there is no prediction, is left out.
-    title
-        What is shown; begins the text that stands for each picture.
+    slider answers to the arrow keys.  Images have the shape (frame, y, x); the first frame, of which there is
+    no prediction, is left out.  The title begins the text that stands for each picture.
     """
     chosen = range(1, len(time))
     pictures = [
@@ -45,10 +37,7 @@ def frame_slider(truth: ndarray, prediction: ndarray, time: ndarray, *, title: s
 def loss_slider(result: Result) -> widgets.VBox:
     """Return a slider over the scale of the latent space that shows both norms of Eq. (2) as bars.
 
-    Parameters
-    ----------
-    result
-        Of `nrp.analysis.model.identifiability.demonstrations`.
+    The result is that of `nrp.analysis.model.identifiability.demonstrations`.
     """
     a = result.arrays
     widest = np.log10(1 + max(a["dynamics_loss"].max(), a["reconstruction_loss"].max()))

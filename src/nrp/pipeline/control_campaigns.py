@@ -32,14 +32,8 @@ def bead_controls(
 ) -> tuple[ControlSettings, ...]:
     """Return beads that slide to the right past the middle, with a tilt that changes at some place.
 
-    Parameters
-    ----------
-    tilts, seeds
-        Each tilt is taken with each seed, which decides where it changes and its scatter.
-    duration
-        Length of a run.
-    longer
-        Factor on the number of epochs.
+    Each tilt is taken with each seed, which decides where it changes and its scatter; the training takes so
+    many times `longer`.
     """
     controls = []
     for tilt, seed in product(tilts, seeds):

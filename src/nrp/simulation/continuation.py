@@ -17,14 +17,9 @@ _FIELD = ("sweep_rate", "field_init", "field_final", "field_loop", "field_table"
 def continued(stored: xr.Dataset, changes: dict[str, Any]) -> CampaignSettings:
     """Return the campaign in which stored runs continue.
 
-    Parameters
-    ----------
-    stored
-        The runs.  All of them continue, unless `changes` names anisotropies or samples.
-    changes
-        Settings that differ from those of the stored runs.  Without a sweep rate the field continues as the
-        stored settings have it; with one a new sweep leads from the field in which the runs end to
-        ``field_final``.
+    All of them continue, unless the `changes` of their settings name anisotropies or samples.  Without a
+    sweep rate the field continues as the stored settings have it; with one a new sweep leads from the field
+    in which the runs end to ``field_final``.
 
     Raises
     ------

@@ -19,12 +19,7 @@ from nrp.simulation.settings import CampaignSettings
 class ExternalField:
     """h(t), straight between knots ``(time, h)`` and constant before and after them.
 
-    Two knots at one time are a jump, after which the later one holds.
-
-    Parameters
-    ----------
-    *knots
-        In the order of time.
+    Knots come in the order of time; two at one time are a jump, after which the later one holds.
     """
 
     def __init__(self, *knots: tuple[float, float]) -> None:

@@ -46,16 +46,9 @@ class SBDF4:
     A step that goes on from the last one uses its history.  Any other begins anew: a time `settle`, and
     three more steps, are covered by `ETDRK4`, each in `substeps` parts.
 
-    Parameters
-    ----------
-    film
-        What is integrated.
-    shift
-        S; by default the strength of the cubic, α in the film.
-    settle, substeps
-        How long a start takes, and how finely.  At equal steps the errors of the two schemes are of one
-        size, so three whole steps will do where all is smooth in time.  After a jump, or from a state that
-        is no equilibrium, the formula needs some units of time until what it looks back to is smooth.
+    At equal steps the errors of the two schemes are of one size, so three whole steps will do where all is
+    smooth in time.  After a jump, or from a state that is no equilibrium, the formula needs some units of
+    time until what it looks back to is smooth.  `shift` is S, by default the strength of the cubic.
     """
 
     def __init__(
@@ -140,11 +133,6 @@ class ETDRK4:
     The linear part is exact in Fourier space.  The scheme is that of Cox and Matthews (J. Comput. Phys.
     176, 430, 2002, Eqs. 26–29); its coefficients are found by the contour integrals of Kassam and
     Trefethen (SIAM J. Sci. Comput. 26, 1214, 2005).
-
-    Parameters
-    ----------
-    film
-        What is integrated.
     """
 
     def __init__(self, film: Plane) -> None:

@@ -47,12 +47,7 @@ class NotFinite(ArithmeticError):
 class Simulation:
     """A run, which yields its frames one by one; an iteration that was broken off continues where it stopped.
 
-    Parameters
-    ----------
-    campaign, run
-        The settings, and the coordinates of the run.
-    start
-        The state to begin with, of a field on its full grid (y, x); by default the one of the settings.
+    It begins with the state `start`, of a field on its full grid (y, x), or by default as the settings say.
 
     Raises
     ------
