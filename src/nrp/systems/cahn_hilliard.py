@@ -66,21 +66,3 @@ class CahnHilliard(Plane):
         """Return the mixture with its noise, whose mean is the composition to rounding."""
         phi = super().start(external_field, seed=seed, sample=sample)
         return phi + (self.settings.start_level - phi.mean())
-
-
-def growth_rate(
-    wavenumber: ndarray | float, anisotropy: float, uniform: float, settings: CahnHilliardSettings
-) -> ndarray | float:
-    """Return σ(k) = k²(a(1 − 3φ₀²) − κk²), the growth rate of a wave about the uniform state φ₀."""
-    driving = anisotropy * (1 - 3 * uniform**2)
-    return wavenumber**2 * (driving - settings.stiffness * wavenumber**2)
-
-
-def wall_width(anisotropy: float, settings: CahnHilliardSettings) -> float:
-    """Return ξ of the wall φ = tanh(x/ξ) between the phases, √(2κ/a)."""
-    return float(np.sqrt(2 * settings.stiffness / anisotropy))
-
-
-def wall_energy(anisotropy: float, settings: CahnHilliardSettings) -> float:
-    """Return the energy per length of that wall, (2√2/3)√(aκ)."""
-    return float(2 * np.sqrt(2) / 3 * np.sqrt(anisotropy * settings.stiffness))

@@ -67,22 +67,8 @@ def critical_field(
     return alpha * phi**3 - (alpha - uniform_cost(settings)) * phi
 
 
-def onset_delay(seed: float, anisotropy: float, sweep_rate: float) -> float:
-    """Return by how long domains appear after h_c in a clean film seeded with ``seed · cos x``.
-
-    The wave grows as exp(3αφ_c v t²/2), by dynamic bifurcation theory, until it reaches φ_c.
-    """
-    phi = float(critical_magnetization(anisotropy))
-    return np.sqrt(2 * np.log(phi / seed) / (3 * anisotropy * phi * sweep_rate))
-
-
-def stripe_amplitude(anisotropy: float, settings: FilmSettings = _DEFAULT) -> float:
-    """Return A of the stripes φ = A cos x at h = 0, close to α = Δ."""
-    return 2 * float(np.sqrt((anisotropy - pattern_cost(settings)) / (3 * anisotropy)))
-
-
 def stripe_energy(anisotropy: float, settings: FilmSettings = _DEFAULT) -> float:
-    """Return the energy per area of those stripes, −(α − Δ)²/(6α)."""
+    """Return the energy per area of the stripes φ = A cos x at h = 0, −(α − Δ)²/(6α), close to α = Δ."""
     return -((anisotropy - pattern_cost(settings)) ** 2) / (6 * anisotropy)
 
 

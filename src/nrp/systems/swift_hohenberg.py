@@ -45,20 +45,6 @@ class SwiftHohenberg(Plane):
         return settings.drive - 1 - (1 - wavenumber**2) ** 2
 
 
-def stripe_energy(drive: float) -> float:
-    """Return H per area of stripes φ = A cos x at h = 0, ``−r²/6`` with A² = 4r/3, to leading order in r."""
-    return -(drive**2) / 6
-
-
-def hexagon_amplitude(drive: float, quadratic: float) -> float:
-    """Return A of the hexagons ``φ = 2A Σ cos(k_j r)`` at h = 0, ``(g + √(g² + 15r))/15``, for small r and g.
-
-    nan where there are none: hexagons appear, with A = g/15, at ``r = −g²/15``, before the stripes do at 0.
-    """
-    root = quadratic**2 + 15 * drive
-    return (quadratic + root**0.5) / 15 if root >= 0 else np.nan
-
-
 def stripes_end(drive: float) -> float:
     """Return the g above which stripes are unstable to hexagons, ``√(3r/4)``, to leading order in r."""
     return float(np.sqrt(3 * drive / 4))
