@@ -27,13 +27,10 @@ from nrp.pipeline.profiles import profile as profile_of
 from nrp.store import Store, write_text
 
 _STATUS = "chapters/status.md"
-
 _API = Path("chapters/api")
 """Where Sphinx writes a page for each module."""
-
 _TABLE = "```{nb-exec-table}\n```"
 """The directive that Sphinx fills where it executes the chapters itself."""
-
 _LIBRARIES = ("numpy", "scipy", "torch", "xarray", "zarr", "matplotlib", "ipywidgets")
 
 

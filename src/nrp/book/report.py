@@ -69,15 +69,11 @@ def _citable(study: Study, result: str) -> dict[str, str]:
         name = ".".join(str(entry[part]) for part in _KEY if entry[part] is not None)
         if (entry["lead_time"] or 1) > 1:
             name += f".{entry['lead_time']}"
-        texts[name] = _counted(entry)
+        is_count = entry["metric"] in _COUNTS and entry["value"] is not None
+        texts[name] = f"{entry['value']:.0f}" if is_count else number(entry["value"])
         if entry["low"] is not None:
             texts[f"{name}.interval"] = _with_interval(entry)
     return texts
-
-
-def _counted(entry: dict) -> str:
-    is_count = entry["metric"] in _COUNTS and entry["value"] is not None
-    return f"{entry['value']:.0f}" if is_count else number(entry["value"])
 
 
 def rows(result: Result | Sequence[Result], *metrics: str, **where: object) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +41,12 @@ class _Options(Settings):
     options: dict[str, Any]
 
 
+def _needed(request: Request) -> Iterator[Reference]:
+    """Yield all that an analysis is given, one by one."""
+    for need in request.needs.values():
+        yield from need if isinstance(need, tuple) else (need,)
+
+
 class Study:
     """The data, models and results that a chapter asks for: ``study = Study("book")``.
 
@@ -64,6 +70,10 @@ class Study:
         """Whether any setting is not that of the profile."""
         self.store = store or Store()
         self._requests = requests(self.profile)
+        self.datasets, self.models = tuple(self.profile.datasets), tuple(self.profile.models)
+        """Names of all datasets, and of all models."""
+        self.results = tuple(self._requests)
+        """Names of all results."""
         for of, given in options.items():
             self._known(of, (*self.datasets, *self.models, *self.results))
             self._requests[of] = self._requests[of].replaced(given)
@@ -76,21 +86,6 @@ class Study:
         See `nrp.pipeline.parameters.PARAMETERS`.
         """
         return cls(name, store, **overrides(**parameters))
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Names of all datasets."""
-        return tuple(self.profile.datasets)
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names of all models."""
-        return tuple(self.profile.models)
-
-    @property
-    def results(self) -> tuple[str, ...]:
-        """Names of all results."""
-        return tuple(self._requests)
 
     def dataset(self, name: str) -> xr.Dataset:
         """Return one of the `datasets`."""
@@ -202,12 +197,11 @@ class Study:
 
     def _inputs(self, request: Request) -> tuple[str, ...]:
         keys: list[str] = []
-        for need in request.needs.values():
-            for each in need if isinstance(need, tuple) else (need,):
-                parts: list[Single] = (
-                    [each.model, *map(Dataset, each.datasets)] if isinstance(each, Observed) else [each]
-                )
-                keys += map(self._key, parts)
+        for each in _needed(request):
+            if isinstance(each, Observed):
+                keys += [self._key(each.model), *(self._key(Dataset(name)) for name in each.datasets)]
+            else:
+                keys.append(self._key(each))
         return tuple(keys)
 
     def _outcome(self, reference: Outcome) -> Result:
@@ -218,10 +212,9 @@ class Study:
                 name: tuple(map(self._get, need)) if isinstance(need, tuple) else self._get(need)
                 for name, need in request.needs.items()
             }
-            system = self._system_of(request)
             result = request.compute(**given, **request.options)
-            rows, common = result.records(), {"analysis": request.step.name, "system": system}
-            Result.of(rows, common, **result.arrays).save(folder)
+            common = {"analysis": request.step.name, "system": self._system_of(request)}
+            Result.of(result.records(), common, **result.arrays).save(folder)
 
         options = _Options(options=dict(request.options))
         folder = self.store.get(request.step, options, compute, self._inputs(request))
@@ -229,15 +222,14 @@ class Study:
 
     def _system_of(self, request: Request) -> str | None:
         """Return the name of the system of the first dataset that an analysis is given."""
-        for need in request.needs.values():
-            for each in need if isinstance(need, tuple) else (need,):
-                match each:
-                    case Dataset(name) | Observed(_, (name, *_)):
-                        return self.profile.datasets[name].system.system
-                    case Outcome(name):
-                        return self._system_of(self._requests[name])
-                    case Published(name):
-                        return published(name)[0].table["system"].dropna().iloc[0]
+        for each in _needed(request):
+            match each:
+                case Dataset(name) | Observed(_, (name, *_)):
+                    return self.profile.datasets[name].system.system
+                case Outcome(name):
+                    return self._system_of(self._requests[name])
+                case Published(name):
+                    return published(name)[0].table["system"].dropna().iloc[0]
         return None
 
     def _observed(self, reference: Observed) -> list[Observation]:

@@ -169,13 +169,11 @@ def _schedulers(
     """Return the schedules of the learning rates: a rise for Muon, and half a cosine down to zero for all."""
     rise = max(_WARM_UP * total, 1.0) if settings.optimizer == "muon" else 1.0
 
-    def factor(step: int) -> float:
+    def factor(further: int) -> float:
+        step = done + further
         return min(1.0, (step + 1) / rise) * 0.5 * (1 + np.cos(np.pi * step / total))
 
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-    return [LambdaLR(optimizer, factor, last_epoch=done - 1) for optimizer in optimizers]
+    return [LambdaLR(optimizer, factor) for optimizer in optimizers]
 
 
 def _latent_scale(model: ReducedModel, frames: TrainingFrames) -> float:
