@@ -13,6 +13,7 @@ from nrp.reduction.splits import trained_runs
 from nrp.simulation import CampaignSettings, open_dataset, settings_of, simulate, system_of
 from nrp.store import Store
 from nrp.systems.bead import Bead
+from nrp.systems.film import FilmSettings
 
 
 def filmed(campaign: CampaignSettings) -> xr.Dataset:
@@ -81,6 +82,16 @@ def swept(beads: xr.Dataset) -> xr.Dataset:
 
 
 # Fields in a periodic box
+
+SMALL_FILM = FilmSettings(box=16, dx=0.5, coarsen=2)
+SMALL_CAMPAIGN = CampaignSettings(
+    system=SMALL_FILM.replace(box=(16, 24)),
+    anisotropy=(1.5, 2.5),
+    sample=(0, 3),
+    sweep_rate=(0.05,),
+    frames=7,
+    time_step=0.25,
+)
 
 
 class TruePlane(ReducedModel):
@@ -184,6 +195,21 @@ def ring() -> np.ndarray:
     image[disc((32, 32), 6)] = 0.4
     return image
 
+
+# Texts of chapters
+
+FRONT = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+"""
 
 # Curves over α
 

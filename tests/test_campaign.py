@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from known import SMALL_CAMPAIGN as CAMPAIGN
+from known import SMALL_FILM as SMALL
 
 from nrp import __version__
 from nrp.base import InvalidSetting
@@ -22,17 +24,6 @@ from nrp.store import Store, content_key
 from nrp.systems.bead import BeadSettings
 from nrp.systems.film import FilmSettings
 from nrp.systems.swift_hohenberg import SwiftHohenbergSettings
-
-SMALL = FilmSettings(box=16, dx=0.5, coarsen=2)
-
-CAMPAIGN = CampaignSettings(
-    system=SMALL.replace(box=(16, 24)),
-    anisotropy=(1.5, 2.5),
-    sample=(0, 3),
-    sweep_rate=(0.05,),
-    frames=7,
-    time_step=0.25,
-)
 
 FILMED_BEAD = CampaignSettings(
     system=BeadSettings(pixels=8), anisotropy=(1.0,), sample=(0, 1, 2), field_init=0, duration=2, frames=5

@@ -9,6 +9,7 @@ import time
 
 import nbformat
 import pytest
+from known import FRONT
 
 from nrp.base import InvalidSetting
 from nrp.book import chapters
@@ -27,18 +28,9 @@ parts:
       - file: chapters/prose
 """
 
-CHAPTER = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
+CHAPTER = (
+    FRONT
+    + """
 # A chapter
 
 ```{code-cell} ipython3
@@ -63,6 +55,7 @@ assert count < 10, f"{count} is too large\\nand bad luck"
 print(profile, [count, length, loud], latent, anisotropies, default_root() / "x")
 ```
 """
+)
 
 
 @pytest.fixture

@@ -4,22 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from known import SMALL_CAMPAIGN as CAMPAIGN
+from known import SMALL_FILM as SMALL
 
 from nrp.base import InvalidSetting
 from nrp.simulation import CampaignSettings, Run, Simulation, simulate_run
 from nrp.systems.film import FilmSettings
 from nrp.systems.plane import block_average
-
-SMALL = FilmSettings(box=16, dx=0.5, coarsen=2)
-
-CAMPAIGN = CampaignSettings(
-    system=SMALL.replace(box=(16, 24)),
-    anisotropy=(1.5, 2.5),
-    sample=(0, 3),
-    sweep_rate=(0.05,),
-    frames=7,
-    time_step=0.25,
-)
 
 
 @pytest.fixture(scope="module")

@@ -4,24 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from known import FRONT
 
 from nrp.base import InvalidSetting
 from nrp.book.texts import nothing_in_the_way, read_config, read_notebook, read_pages, read_text
 
 TOP = Path(__file__).parents[1]
 
-FRONT = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-"""
 CELLS = """
 # A chapter
 
