@@ -236,9 +236,8 @@ def _print_rows(rows: list[dict], *, as_json: bool) -> None:
         print(json.dumps(rows, indent=1))
         return
     for entry in rows:
-        place = [
-            f"{entry[name]}" for name in ("case", "arm", "split", "anisotropy") if entry[name] is not None
-        ]
+        names = ("case", "arm", "split", "anisotropy")
+        place = [f"{entry[name]}" for name in names if entry[name] is not None]
         if entry["lead_time"] is not None:
             place.append(f"{entry['lead_time']:g} frames" if entry["lead_time"] > 1 else "1 frame")
         value = "–" if entry["value"] is None else f"{entry['value']:.6g}"

@@ -65,9 +65,8 @@ def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = 
             (target / folder).mkdir(parents=True, exist_ok=True)
     scripts = vendored_files(store) if offline else {}
     executed = {name: run_chapter(name, {"profile": profile}, root=root, store=store) for name in names}
-    files = _pages(root, executed) | {
-        f"chapters/assets/vendor/{name}": path for name, path in scripts.items()
-    }
+    files = _pages(root, executed)
+    files |= {f"chapters/assets/vendor/{name}": path for name, path in scripts.items()}
     files["_config.yml"] = _config(config, profile, offline=offline)
     if _STATUS in files:
         files[_STATUS] = read_text(root / _STATUS).replace(_TABLE, _status(profile, executed))
@@ -87,12 +86,8 @@ def _pages(root: Path, executed: dict[str, Path]) -> dict[str, Path | str]:
     for path in sorted((root / "chapters").rglob("*")):
         name = path.relative_to(root)
         hidden = any(part.startswith(".") for part in name.parts)
-        if (
-            path.is_file()
-            and not hidden
-            and path.suffix not in (".md", ".ipynb")
-            and _API not in name.parents
-        ):
+        written = path.suffix in (".md", ".ipynb") or _API in name.parents
+        if path.is_file() and not hidden and not written:
             files[name.as_posix()] = path
     for page in read_pages(root):
         copy = executed.get(page.removeprefix("chapters/"))

@@ -117,7 +117,7 @@ def run_chapter(name: str, parameters: Mapping[str, object], *, root: Path | str
     tell(f"{name}: running with the profile {chosen}")
     start = time.monotonic()
     try:
-        _execute(name, notebook, partial, values, cwd=text.parent, runs=store.root)
+        _execute(name, notebook, partial, values, text.parent, store.root)
         partial.replace(final)
         failed.unlink(missing_ok=True)
     except ChapterFailed as error:
@@ -150,13 +150,7 @@ def _is_current(path: Path, key: str) -> bool:
 
 
 def _execute(
-    name: str,
-    notebook: nbformat.NotebookNode,
-    target: Path,
-    values: Mapping[str, object],
-    *,
-    cwd: Path,
-    runs: Path,
+    name: str, notebook: nbformat.NotebookNode, target: Path, values: dict[str, object], cwd: Path, runs: Path
 ) -> None:
     # The first state is written here, for a kernel that dies at once leaves nothing behind.
     nbformat.write(notebook, target)
@@ -165,7 +159,7 @@ def _execute(
             done = papermill.execute_notebook(
                 notebook,
                 target,
-                dict(values),
+                values,
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
@@ -178,9 +172,8 @@ def _execute(
         if error.ename == InvalidSetting.__name__:
             raise InvalidSetting(reason) from None
         line = next(iter(error.source.strip().splitlines()), "")
-        raise ChapterFailed(
-            f"{name}: cell {error.exec_count} ({line!r}) failed with {error.ename}: {reason}"
-        ) from None
+        cell = f"cell {error.exec_count} ({line!r})"
+        raise ChapterFailed(f"{name}: {cell} failed with {error.ename}: {reason}") from None
     except DeadKernelError:
         raise ChapterFailed(f"{name}: the kernel died") from None
     for cell in done.cells:
@@ -193,9 +186,8 @@ def _declared(name: str, notebook: nbformat.NotebookNode) -> dict[str, Any]:
     """Return the parameters of a chapter with their defaults."""
     found = papermill.inspect_notebook(notebook)
     if "profile" not in found:
-        raise InvalidSetting(
-            f"chapters/{name}.md: must declare the parameter profile in a cell tagged parameters"
-        )
+        wanted = "must declare the parameter profile in a cell tagged parameters"
+        raise InvalidSetting(f"chapters/{name}.md: {wanted}")
     return {parameter: _parsed(entry["default"]) for parameter, entry in found.items()}
 
 
@@ -260,8 +252,6 @@ def _environment(**values: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in values:
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if value is not None})

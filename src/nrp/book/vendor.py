@@ -41,9 +41,8 @@ def vendored_files(store: Store) -> dict[str, Path]:
         folder = store.root / "vendor" / package.rpartition("/")[2]
         if not folder.exists():
             _fetch(package, member, folder / name)
-        files |= {
-            path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
-        }
+        found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        files |= {path.relative_to(folder).as_posix(): path for path in found}
     return files
 
 

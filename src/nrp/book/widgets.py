@@ -39,8 +39,8 @@ def loss_slider(result: Result) -> widgets.VBox:
 
     The result is that of `nrp.analysis.model.identifiability.demonstrations`.
     """
-    a = result.arrays
-    widest = np.log10(1 + max(a["dynamics_loss"].max(), a["reconstruction_loss"].max()))
+    columns = [result.arrays[name] for name in ("scales", "reconstruction_loss", "dynamics_loss")]
+    widest = np.log10(1 + np.max(columns[1:]))
 
     def bar(name: str, value: float) -> str:
         width = 60 * np.log10(1 + value) / widest
@@ -51,9 +51,7 @@ def loss_slider(result: Result) -> widgets.VBox:
             f'<figure class="nrp-loss"><figcaption>z multiplied by s = {scale:g}, V by s²</figcaption>'
             f"{bar('image term ‖X − X̂‖', image)}{bar('motion term ‖dz/dt + ∂V/∂z‖', motion)}</figure>"
         )
-        for scale, image, motion in zip(
-            a["scales"], a["reconstruction_loss"], a["dynamics_loss"], strict=True
-        )
+        for scale, image, motion in zip(*columns, strict=True)
     ]
     return _choice(pictures, "scale", "choose a scale of the latent space with the arrow keys", start=2)
 

@@ -151,14 +151,11 @@ def identified_loss(
     direction = direction / direction.norm(dim=1, keepdim=True).clamp(min=1e-6)
     decoded, moved = model.autoencoder.push_decode(torch.cat([z, some]), torch.cat([velocity, direction]))
     scale = batch.rate.square().sum(dim=1) + 0.3 * frames.mean_square
-    stretch = moved[count:].square().sum(dim=1)
+    stretch, off = moved[count:].square().sum(dim=1), batch.rate - moved[:count]
     return {
         "reconstruction": (_PRECISION, (batch.x - decoded[:count]).square().sum(dim=1).mean()),
         "dynamics": (settings.dynamics_weight, ((z_rate - velocity).square().sum(dim=1) / scale).mean()),
-        "decoded": (
-            settings.decoded_weight,
-            ((batch.rate - moved[:count]).square().sum(dim=1) / scale).mean(),
-        ),
+        "decoded": (settings.decoded_weight, (off.square().sum(dim=1) / scale).mean()),
         "isometry": (settings.isometry_weight, (stretch - 1).square().mean()),
         **known,
     }

@@ -112,9 +112,8 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
     log = _resume(model, optimizers, folder)
     frames, others = TrainingFrames(model, parts), TrainingFrames(model, watched) if watched else None
     per_epoch = -(-len(frames.first) // settings.batch)
-    schedulers = _schedulers(
-        optimizers, settings, done=len(log) * per_epoch, total=settings.epochs * per_epoch
-    )
+    done, total = len(log) * per_epoch, settings.epochs * per_epoch
+    schedulers = _schedulers(optimizers, settings, done=done, total=total)
     epochs = range(len(log), settings.epochs)
     title = f"training arm {settings.arm}, member {settings.member}"
     for epoch in progress(epochs, total=len(epochs), title=title):
@@ -140,9 +139,8 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
                 sums[name] = sums.get(name, 0.0) + value.item() * len(places) / len(order)
         check = (epoch + 1) % _EPOCHS_BETWEEN_CHECKPOINTS == 0 or epoch + 1 == settings.epochs
         validation = _validation(model, others) if check and others else np.nan
-        log.append(
-            {"epoch": epoch, **sums, "latent_scale": _latent_scale(model, frames), "validation": validation}
-        )
+        scale = _latent_scale(model, frames)
+        log.append({"epoch": epoch, **sums, "latent_scale": scale, "validation": validation})
         if check:
             _save_checkpoint(model, optimizers, log, folder)
     model.save(folder)

@@ -37,9 +37,8 @@ def continued(stored: xr.Dataset, changes: dict[str, Any]) -> CampaignSettings:
     if len(rates) > 1 or len(last) > 1:
         raise InvalidSetting(f"sweep_rate = {rates}: must be one, and the runs must end in one field")
     if "field_init" in changes or changes.get("field_loop"):
-        raise InvalidSetting(
-            "continue: a new sweep begins at the last field; no field_init and no field_loop"
-        )
+        only = "no field_init and no field_loop"
+        raise InvalidSetting(f"continue: a new sweep begins at the last field; {only}")
     first = float(last[0])
     # Checked as settings are; the sweep itself is a table, which begins at the right time.
     checked = before.replace(sweep_rate=rates, field_table=(), field_loop=False, begin=0.0, duration=1.0)

@@ -92,10 +92,8 @@ def field_of(data: xr.Dataset) -> str:
     if field is None:
         images = [name for name in data.data_vars if name != "rate" and set(data[name].dims) == set(_IMAGE)]
         if len(images) != 1:
-            wanted = f"must be a Zarr store that holds runs, as images {_listed(_IMAGE)}"
-            raise fault(
-                data, f"{wanted}, of several those that the attribute 'field' names; has {len(images)}"
-            )
+            wanted = f"must be a Zarr store that holds runs, as images {_listed(_IMAGE)}, of several those"
+            raise fault(data, f"{wanted} that the attribute 'field' names; has {len(images)}")
         return str(images[0])
     if not isinstance(field, str) or field not in data:
         raise fault(data, f"field = {field!r}: must name the variable with the images")
@@ -199,9 +197,8 @@ def _completed(data: xr.Dataset) -> xr.Dataset:
         data.attrs["settings"] = campaign.model_dump_json()
         shape, images = tuple(len(axis) for axis in campaign.system.axes), (data.sizes["y"], data.sizes["x"])
         if shape != images:
-            raise fault(
-                data, f"has images of {images} pixels; must be {shape}, as in its attribute 'settings'"
-            )
+            wanted = f"must be {shape}, as in its attribute 'settings'"
+            raise fault(data, f"has images of {images} pixels; {wanted}")
         for run, rate in enumerate(data["sweep_rate"].values):
             field = ExternalField.of(campaign, float(rate)).at(data["time"].values[run])
             if not np.allclose(field, data["external_field"].values[run], rtol=1e-5, atol=1e-5):

@@ -88,10 +88,9 @@ def read_table(path: Path) -> tuple[tuple[float, float], ...]:
     wanted = f"field_table = {str(path)!r}: must hold lines of two numbers, time and field, and no header"
     try:
         # Some spreadsheets begin a file with a mark of its encoding.
-        lines = [
-            line.split(",") for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()
-        ]
-        table = tuple((float(time), float(field)) for time, field in lines)
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        rows = (line.split(",") for line in lines if line.strip())
+        table = tuple((float(time), float(field)) for time, field in rows)
     except (OSError, ValueError) as error:
         raise InvalidSetting(f"{wanted} ({reason(error)})") from None
     if not table:
