@@ -36,7 +36,8 @@ def add_settings(
 ) -> None:
     """Add an option for each field of some settings, None if it is not given, under the name of the field.
 
-    Some have `short` names as options, some go `without`, and some are read from `files` that hold so much.
+    `short` has the names of options that are not those of their fields, `without` the fields that get no
+    option, and `files` those that are read from a file, with what the file holds.
     """
     for name, field in settings.model_fields.items():
         if name in without:

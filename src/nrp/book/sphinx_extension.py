@@ -25,18 +25,14 @@ if TYPE_CHECKING:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.setup_extension("sphinx.ext.autodoc")
-    app.connect("config-inited", _choose_cache)
-    app.connect("config-inited", _choose_buttons)
+    app.connect("config-inited", _choose_cache_and_buttons)
     app.connect("builder-inited", _forget_modules, priority=400)  # before autosummary
     app.connect("autodoc-process-docstring", _keep_colon, priority=400)  # before napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _choose_cache(app: Sphinx, config: Config) -> None:
+def _choose_cache_and_buttons(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / source_digest())
-
-
-def _choose_buttons(app: Sphinx, config: Config) -> None:
     options = config.html_theme_options
     known = bool(options.get("repository_url"))
     options |= {"use_repository_button": known, "use_issues_button": known}

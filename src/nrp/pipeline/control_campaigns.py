@@ -32,8 +32,8 @@ def bead_controls(
 ) -> tuple[ControlSettings, ...]:
     """Return beads that slide to the right past the middle, with a tilt that changes at some place.
 
-    Each tilt is taken with each seed, which decides where it changes and its scatter; the training takes so
-    many times `longer`.
+    Each tilt is taken with each seed, which decides where it changes and its scatter; `longer` is a factor
+    on the number of epochs.
     """
     controls = []
     for tilt, seed in product(tilts, seeds):

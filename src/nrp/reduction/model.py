@@ -49,7 +49,7 @@ class _Record(Settings):
 class ReducedModel(nn.Module):
     """Images of the shape (y, x) ↔ latent states z that flow down a potential, ``ż = −∂V/∂z`` (Eq. 1).
 
-    So many `controls` steer the system: the anisotropy α, the field h, and any further ones.
+    `controls` is how many numbers steer the system: the anisotropy α, the field h, and any further ones.
     """
 
     longest_step = 1.5

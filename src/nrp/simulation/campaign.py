@@ -52,9 +52,8 @@ def simulate(
 
     An interrupted campaign goes on with the runs it had not finished.  With a dataset as its `start` each run
     begins with the last state of its run with the same anisotropy and sample, and, where there are several,
-    the same sweep rate.  So many `workers`, by default one per core, take so many gigabytes of `memory`
-    together, by default those of the machine; fewer run at once where all do not fit.  The data do not
-    depend on either.
+    the same sweep rate.  The `workers` are processes, by default one per core, and fewer where their runs do
+    not fit the `memory` in gigabytes, by default that of the machine; the data depend on neither.
 
     Raises
     ------
