@@ -161,30 +161,38 @@ def _shapes(x: tuple[float, ...], error: tuple[float, ...]) -> dict[str, _Shapes
     middles = (at[1:] + at[:-1]) / 2
     between = middles[_MARGIN - 1 : -(_MARGIN - 1)]
     anywhere = np.sort(np.concatenate([at[_MARGIN - 1 : 1 - _MARGIN], between]))
-    widths = np.array(_WIDTHS) * (at[1] - at[0])
-    added = {
-        "smooth": [(np.nan, 0, None)] + [(c, 3, np.tanh((at - c) / w) / 2) for w in widths for c in anywhere],
-        "kinked": [(c, 2, np.abs(at - c)) for c in anywhere],
-        "jumping": [(c, 2, np.sign(at - c) / 2) for c in between],
+    widths, centres = np.meshgrid(np.array(_WIDTHS) * (at[1] - at[0]), anywhere, indexing="ij")
+    steep = np.tanh((at - centres[..., None]) / widths[..., None]).reshape(-1, len(at)) / 2
+    none = _described(at, weight, np.array([np.nan]), np.empty((1, len(at), 0)), free=0)
+    smooth = _described(at, weight, centres.ravel(), steep[..., None], free=3)
+    return {
+        "smooth": _Shapes(*map(np.concatenate, zip(none, smooth, strict=True))),
+        "kinked": _described(at, weight, anywhere, np.abs(at - anywhere[:, None])[..., None], free=2),
+        "jumping": _described(at, weight, between, np.sign(at - between[:, None])[..., None] / 2, free=2),
     }
-    return {name: _described(at, weight, changes) for name, changes in added.items()}
 
 
-def _described(x: ndarray, weight: ndarray, changes: list[tuple]) -> _Shapes:
+def _described(
+    x: Float[ndarray, " point"],
+    weight: Float[ndarray, " point"],
+    places: Float[ndarray, " change"],
+    changes: Float[ndarray, "change point added"],
+    *,
+    free: int,
+) -> _Shapes:
+    """Return polynomials of all degrees with each change added, which has `free` numbers to choose."""
     scaled = 2 * (x - x.min()) / np.ptp(x) - 1
     parts = []
-    for place, free, change in changes:
-        for degree in _DEGREES:
-            columns = np.vander(scaled, degree + 1)
-            if change is not None:
-                columns = np.column_stack([columns, change])
-            columns = columns * weight[:, None]
-            inverse = np.linalg.pinv(columns)
-            residual = np.eye(len(x)) - columns @ inverse
-            left_out = residual / np.maximum(np.diag(residual), 1e-6)[:, None]
-            form = left_out.T @ left_out / len(x)
-            parts.append((residual, _packed(form), inverse[-1], place, degree + 1 + free))
-    return _Shapes(*map(np.array, zip(*parts, strict=True)))
+    for degree in _DEGREES:
+        powers = np.broadcast_to(np.vander(scaled, degree + 1), (len(places), len(x), degree + 1))
+        columns = np.concatenate([powers, changes], axis=2) * weight[:, None]
+        inverse = np.linalg.pinv(columns)
+        residual = np.eye(len(x)) - columns @ inverse
+        left_out = residual / np.maximum(residual.diagonal(axis1=1, axis2=2), 1e-6)[..., None]
+        forms = left_out.mT @ left_out / len(x)
+        count = np.full(len(places), degree + 1 + free)
+        parts.append((residual, _packed(forms), inverse[:, -1], places, count))
+    return _Shapes(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _likelihoods(
@@ -203,9 +211,10 @@ def _likelihoods(
     return likelihood, best
 
 
-def _packed(form: Float[ndarray, "point point"]) -> Float[ndarray, " pair"]:
-    """Return a symmetric form as its coefficients of the products of pairs."""
-    return (2 * form - np.diag(np.diag(form)))[np.triu_indices(len(form))]
+def _packed(forms: Float[ndarray, "shape point point"]) -> Float[ndarray, "shape pair"]:
+    """Return symmetric forms as their coefficients of the products of pairs."""
+    first, second = np.triu_indices(forms.shape[-1])
+    return np.where(first == second, 1, 2) * forms[:, first, second]
 
 
 def _statistic(likelihood: dict[str, ndarray]) -> ndarray:
