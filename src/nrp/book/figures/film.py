@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from nrp.book.figures.style import BLUE, FIELD_MAP, GREY, PAIR, RED, panels, show_image, subplots
+from nrp.book.figures.style import BLUE, FIELD_MAP, GREY, PAIR, RED, show_image, subplots
 from nrp.evaluation import Result
 
 
@@ -61,7 +61,7 @@ def hysteresis(result: Result) -> Figure:
     """The mean magnetization against the field through a loop, by anisotropy and sweep rate."""
     a = result.arrays
     alphas, rates = np.unique(a["anisotropy"]), np.unique(a["sweep_rate"])
-    figure, axes = panels(len(alphas), (9.0, 2.7), sharey=True)
+    figure, (axes,) = subplots(1, len(alphas), (9.0, 2.7), sharey=True, squeeze=False)
     for ax, alpha in zip(axes, alphas, strict=True):
         for rate, style in zip(rates, PAIR, strict=False):
             run = np.flatnonzero((a["anisotropy"] == alpha) & (a["sweep_rate"] == rate))[0]
