@@ -1,4 +1,4 @@
-"""Intervals at 95 %: Student's t over members, the bootstrap over runs, Clopper and Pearson for shares."""
+"""Intervals at 95 %: Student's t over members, the bootstrap over runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import bootstrap
 from scipy.stats import t as student
 
 
@@ -17,12 +17,6 @@ def student_interval(values: Float[ndarray, " unit"]) -> tuple[float, float]:
         return np.nan, np.nan
     half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
-
-
-def share_interval(count: int, of: int) -> tuple[float, float]:
-    """Return the interval of a share after Clopper and Pearson."""
-    low, high = binomtest(count, of).proportion_ci()
-    return float(low), float(high)
 
 
 def bootstrap_interval(

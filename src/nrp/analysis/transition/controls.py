@@ -21,11 +21,10 @@ from nrp.analysis.images.domains import count_domains
 from nrp.analysis.registry import Control, Needs, analysis
 from nrp.analysis.transition.continuity import jump_rows
 from nrp.analysis.transition.jumps import LEVEL
-from nrp.analysis.transition.reading import Reading, image_rates, true_rates
+from nrp.analysis.transition.reading import companions, gradients_in, image_rates, rate_error, true_rates
 from nrp.base import Count, InvalidSetting, NonNegative, Positive, Settings
 from nrp.evaluation import Observation, Result, row
-from nrp.evaluation.intervals import share_interval
-from nrp.evaluation.result import mean_row
+from nrp.evaluation.result import mean_row, share_row
 from nrp.parallel import map_tasks
 from nrp.reduction import ModelSettings, images_of, load_model, train
 from nrp.simulation import CampaignSettings, open_dataset, simulate
@@ -117,15 +116,7 @@ def run_controls(
     """Return the folders of the results of controls, computing in parallel those that are missing.
 
     Films and models of a control lie in a temporary folder, of which nothing is kept.
-
-    Parameters
-    ----------
-    controls
-        What is filmed and trained.
-    store
-        Where the results lie.
-    workers
-        Processes; by default one per core.
+    By default there is one worker per core.
     """
     tasks = [(control, store.root) for control in controls]
     return map_tasks(_run_into, tasks, workers=workers, title=f"running {len(controls)} controls")
@@ -179,9 +170,9 @@ def run_control(control: ControlSettings) -> Result:
             curves["final_domains"] = _final_domains(open_dataset(simulate(ends, store, workers=1)))
         if control.model:
             model = load_model(train([films], control.model, store))
-            read = Reading(Observation(model, films), starts)
-            curves |= {"onset_gradient": read.norm_in(frames), **read.curves}
-            rows.append(row("rate_error", read.rate_error, **common))
+            seen = Observation(model, films)
+            curves |= {"onset_gradient": gradients_in(seen, frames), **companions(seen, starts)}
+            rows.append(row("rate_error", rate_error(seen), **common))
     return Result.of(rows, alphas=alphas, **curves)
 
 
@@ -237,15 +228,6 @@ def power(controls: Sequence[Result], *, kinds: Sequence[Kind], level: float = L
     case.  ``false_alarm_rate`` of all smooth kinds of a system together (`all_smooth`).  ``rate_error`` and
     ``mobility_response``, mean over runs with the 95 % interval of the mean (Student's t).
     Arrays: the curves of the first run of each kind, as ``kind/curve``.
-
-    Parameters
-    ----------
-    controls
-        Results of `run_control`.
-    kinds
-        Of each.
-    level
-        Of the test.
     """
     pairs = list(zip(controls, kinds, strict=True))
     tables = map_tasks(_numbers, pairs, title=f"testing {len(pairs)} controls")
@@ -261,10 +243,8 @@ def power(controls: Sequence[Result], *, kinds: Sequence[Kind], level: float = L
         if metric != "jump_p_value":
             rows.append(mean_row(metric, values, **columns))
             continue
-        alarms = int((values < level).sum())
-        low, high = share_interval(alarms, len(values))
         name = "false_alarm_rate" if is_smooth else "detection_rate"
-        rows.append(row(name, alarms / len(values), case=case, low=low, high=high, **columns))
+        rows.append(share_row(name, values < level, case=case, **columns))
     first: dict[str, ndarray] = {}
     for result, kind in pairs:
         for name, curve in result.arrays.items():
