@@ -25,16 +25,7 @@ def bootstrap_interval(
     """Return the bootstrap interval of a statistic of sums; nan for fewer than five units.
 
     The units that are drawn are the disorder samples, with all their runs, if there are three or more, else
-    the runs.
-
-    Parameters
-    ----------
-    sums
-        The contribution of each run to each sum; runs with nothing in the second are left out.
-    samples
-        The disorder sample of each run.
-    statistic
-        Of all sums, or of arrays of them.
+    the runs.  Runs that contribute nothing to the second sum are left out.
     """
     counts = sums[:, 1] > 0
     drawn, place = np.unique(samples[counts], return_inverse=True)

@@ -35,7 +35,7 @@ as a wave without depth does at ``m² = (1 − Δ/α)/3``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import xarray as xr
@@ -219,11 +219,11 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
     closest = 2 * (shape.radius + 2 * shape.wall)
     spacings = closest * np.geomspace(1, 8, 60)
     densities = np.asarray(density(spacings))
-    constants = {"anisotropy": anisotropy, "film": film}
+    cost = partial(domain_energy, shape, depth, anisotropy=anisotropy, film=film)
 
     def energy(field: float, spacing: float) -> float:
         level = uniform_equilibrium(field, anisotropy, film)
-        return domain_energy(shape, depth, level, external_field=field, spacing=spacing, **constants)
+        return cost(level, external_field=field, spacing=spacing)
 
     lattice = densities * np.array([[energy(field, spacing) for spacing in spacings] for field in fields])
     best = np.where(lattice.min(axis=1) < 0, densities[lattice.argmin(axis=1)], 0.0)

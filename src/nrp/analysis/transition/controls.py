@@ -167,7 +167,8 @@ def run_control(control: ControlSettings) -> Result:
             rows.append(row("mobility_response", response, **common))
         if control.settled is not None:
             ends = control.campaign.replace(duration=control.settled, frames=2)
-            curves["final_domains"] = _final_domains(open_dataset(simulate(ends, store, workers=1)))
+            final = images_of(open_dataset(simulate(ends, store, workers=1)).isel(frame=-1)).values
+            curves["final_domains"] = np.array([count_domains(image > 0) for image in final], dtype=float)
         if control.model:
             model = load_model(train([films], control.model, store))
             seen = Observation(model, films)
@@ -201,11 +202,6 @@ def quickened(films: xr.Dataset, factor: float) -> xr.Dataset:
     return films.assign(faster).assign_coords(sooner)
 
 
-def _final_domains(films: xr.Dataset) -> ndarray:
-    final = images_of(films.isel(frame=-1)).values
-    return np.array([count_domains(image > 0) for image in final], dtype=float)
-
-
 def _needs(profile) -> Needs:
     return {"controls": tuple(Control(number) for number in range(len(profile.controls)))}
 
@@ -214,28 +210,21 @@ def _options(profile) -> dict[str, object]:
     return {"kinds": tuple(control.kind for control in profile.controls)}
 
 
-def all_smooth(system: str) -> str:
-    """Return the name under which the smooth controls of a system are counted together."""
-    return f"smooth, all {system}s"
-
-
 @analysis("power", version=3, needs=_needs, options=_options, publish=True)
 def power(controls: Sequence[Result], *, kinds: Sequence[Kind], level: float = LEVEL) -> Result:
     """Return how often the test raises an alarm, by the kind of control and the curve that is tested.
 
     Rows: ``detection_rate`` where there is a jump and ``false_alarm_rate`` where there is none, with 95 %
     intervals (Clopper and Pearson) and the number of runs as `members`; the kind is the split, the curve the
-    case.  ``false_alarm_rate`` of all smooth kinds of a system together (`all_smooth`).  ``rate_error`` and
+    case.  ``false_alarm_rate`` of all smooth kinds of a system together.  ``rate_error`` and
     ``mobility_response``, mean over runs with the 95 % interval of the mean (Student's t).
     Arrays: the curves of the first run of each kind, as ``kind/curve``.
     """
     pairs = list(zip(controls, kinds, strict=True))
     tables = map_tasks(_numbers, pairs, title=f"testing {len(pairs)} controls")
-    counted = [table.assign(smooth=kind.smooth) for table, kind in zip(tables, kinds, strict=True)]
-    table = pd.concat(counted)
+    table = pd.concat(tables)
     smooth = table[table["smooth"] & (table["metric"] == "jump_p_value")]
-    together = [all_smooth(system) for system in smooth["system"]]
-    table = pd.concat([table, smooth.assign(split=together)])
+    table = pd.concat([table, smooth.assign(split="smooth, all " + smooth["system"] + "s")])
     rows = []
     by = ["system", "split", "metric", "case", "smooth"]
     for (system, split, metric, case, is_smooth), part in table.groupby(by, sort=False, dropna=False):
@@ -263,4 +252,4 @@ def _numbers(control: Result, kind: Kind) -> pd.DataFrame:
         for test in jump_rows(name, alphas, curve[None], power=False, **columns)
         if test["metric"] == "jump_p_value"
     ]
-    return pd.concat([control.table, Result.of(tests).table])
+    return pd.concat([control.table, Result.of(tests).table]).assign(smooth=kind.smooth)

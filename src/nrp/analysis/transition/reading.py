@@ -39,6 +39,9 @@ def transition(
 ) -> Result:
     """Return the gradient of V at T_init over anisotropy, and its gauge-free companions.
 
+    The arm is observed by its members, on films with one run per anisotropy; the first of them also looks
+    `elsewhere`, on films with other disorder.
+
     The paper reads ‖∂V/∂z‖ in the first frame with a negative pixel (``onset_gradient``).  That frame comes
     up to one interval after T_init, and the film changes fast; so everything else is read at T_init itself,
     by interpolation of the logarithm between frames.  The curves, each per anisotropy:
@@ -58,15 +61,6 @@ def transition(
     ``onset_gradient_roughness``: median difference of neighbours over the range.
     Arrays: ``alphas``, ``held`` (whether the models have not seen that anisotropy), ``onset_lag``, and each
     curve by member or sample.
-
-    Parameters
-    ----------
-    arm
-        Observations by members of one arm, of films with one run per anisotropy.
-    elsewhere
-        By the first member, of films with other disorder.
-    patterns, onsets
-        Results of `nrp.analysis.film.patterns.patterns` and `nrp.analysis.film.onset.onset`.
 
     Raises
     ------
