@@ -227,9 +227,7 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
 
     lattice = densities * np.array([[energy(field, spacing) for spacing in spacings] for field in fields])
     best = np.where(lattice.min(axis=1) < 0, densities[lattice.argmin(axis=1)], 0.0)
-    shares = zip(shifts, best / best.max(), strict=True)
-    rows += [
-        row("density_share", share, case=f"{shift:+g}", anisotropy=anisotropy) for shift, share in shares
-    ]
+    for shift, share in zip(shifts, best / best.max(), strict=True):
+        rows.append(row("density_share", share, case=f"{shift:+g}", anisotropy=anisotropy))
     lattices = {"fields": fields, "densities": densities, "lattice_energy": lattice, "best_density": best}
     return Result.of(rows, alphas=alphas, **lattices, **curves)

@@ -76,13 +76,10 @@ class Kind(Settings):
         if self.scatter != _SCATTER:
             words.append(f"scatter {self.scatter:g}")
         if self.longer > 1:
-            words.append(f"trained {_TIMES.get(self.longer, self.longer)} times as long")
+            words.append(f"trained {'ten' if self.longer == 10 else self.longer} times as long")
         if self.arm:
             words.append(f"arm {self.arm}")
         return ", ".join(words)
-
-
-_TIMES = {10: "ten"}
 
 
 class ControlSettings(Settings):
