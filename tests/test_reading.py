@@ -8,10 +8,11 @@ from known import TruePlane, filmed, see
 from nrp.analysis.film.onset import onset, onset_frame
 from nrp.analysis.film.patterns import patterns
 from nrp.analysis.transition.reading import (
-    Reading,
+    companions,
     image_rates,
     interpolated,
     onset_curve,
+    rate_error,
     transition,
     true_rates,
 )
@@ -78,7 +79,7 @@ def test_separate_potentials_tell_the_same_rate():
     disordered = CAMPAIGN.replace(system=FILM.replace(disorder="quarter", noise=0.0), anisotropy=(1.0, 1.5))
     films = filmed(disordered)
     (o,) = see(TruePlane(films), films)
-    curves = Reading(o, films.onset_time.values).curves
+    curves = companions(o, films.onset_time.values)
     for name in ("separate_gradient", "separate_rate"):
         assert curves[name] == pytest.approx(true_rates(films), rel=0.1)
 
@@ -115,7 +116,7 @@ def test_rows_tell_which_arm_on_which_runs(read):
 
 def test_the_true_energy_has_no_error_of_its_rate(sweeps):
     (o,) = see(TruePlane(sweeps), sweeps)
-    assert Reading(o, sweeps.onset_time.values).rate_error < 1e-3
+    assert rate_error(o) < 1e-3
 
 
 def test_an_onset_in_the_first_frame_cannot_be_read(sweeps, samples):

@@ -20,10 +20,12 @@ from nrp.store import Step
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """A dataset of the profile."""
-
+class _Named:
     name: str
+
+
+class Dataset(_Named):
+    """A dataset of the profile."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,8 @@ class Model:
     member: int = 0
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(_Named):
     """The log of the training of a model of the profile: one row per epoch."""
-
-    name: str
 
 
 @dataclass(frozen=True)
@@ -49,18 +48,12 @@ class Observed:
     datasets: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(_Named):
     """The result of another analysis."""
 
-    name: str
 
-
-@dataclass(frozen=True)
-class Published:
+class Published(_Named):
     """A result that lies in the repository."""
-
-    name: str
 
 
 @dataclass(frozen=True)
@@ -100,14 +93,8 @@ class Request:
         return replace(self, options={**self.options, **changes})
 
 
-@dataclass(frozen=True)
-class _Analysis:
-    name: str
-    each: Literal["", "arm"]
-    request: Callable[..., Request | None]
-
-
-_ANALYSES: list[_Analysis] = []
+_ANALYSES: list[Callable[[Any], dict[str, Request | None]]] = []
+"""Functions of a profile, one for each analysis: its results by their names."""
 
 
 def analysis(
@@ -143,10 +130,14 @@ def analysis(
             wanted = needs(profile, *arm) if callable(needs) else needs
             if wanted is None:
                 return None
-            step = Step(name, version)
-            return Request(step, compute, wanted, options(profile, *arm), publish)
+            return Request(Step(name, version), compute, wanted, options(profile, *arm), publish)
 
-        _ANALYSES.append(_Analysis(name, each, request))
+        def by_name(profile: Any) -> dict[str, Request | None]:
+            if each:
+                return {f"{name}_{arm}": request(profile, arm) for arm in profile.arms}
+            return {name: request(profile)}
+
+        _ANALYSES.append(by_name)
         return compute
 
     return register
@@ -154,13 +145,12 @@ def analysis(
 
 def requests(profile: Any) -> dict[str, Request]:
     """Return every result that a profile has, by its name."""
-    found: dict[str, Request | None] = {}
-    for each in _ANALYSES:
-        if each.each:
-            found |= {f"{each.name}_{arm}": each.request(profile, arm) for arm in profile.arms}
-        else:
-            found[each.name] = each.request(profile)
-    return {name: request for name, request in found.items() if request is not None}
+    return {
+        name: request
+        for by_name in _ANALYSES
+        for name, request in by_name(profile).items()
+        if request is not None
+    }
 
 
 def members_of(profile: Any, name: str) -> tuple[Model, ...]:

@@ -1,4 +1,4 @@
-"""Intervals at 95 %: Student's t over members, the bootstrap over runs, Clopper and Pearson for shares."""
+"""Intervals at 95 %: Student's t over members, the bootstrap over runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import bootstrap
 from scipy.stats import t as student
 
 
@@ -19,28 +19,13 @@ def student_interval(values: Float[ndarray, " unit"]) -> tuple[float, float]:
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def share_interval(count: int, of: int) -> tuple[float, float]:
-    """Return the interval of a share after Clopper and Pearson."""
-    low, high = binomtest(count, of).proportion_ci()
-    return float(low), float(high)
-
-
 def bootstrap_interval(
     sums: Float[ndarray, "run part"], samples: ndarray, statistic: Callable[..., ndarray]
 ) -> tuple[float, float]:
     """Return the bootstrap interval of a statistic of sums; nan for fewer than five units.
 
     The units that are drawn are the disorder samples, with all their runs, if there are three or more, else
-    the runs.
-
-    Parameters
-    ----------
-    sums
-        The contribution of each run to each sum; runs with nothing in the second are left out.
-    samples
-        The disorder sample of each run.
-    statistic
-        Of all sums, or of arrays of them.
+    the runs.  Runs that contribute nothing to the second sum are left out.
     """
     counts = sums[:, 1] > 0
     drawn, place = np.unique(samples[counts], return_inverse=True)

@@ -21,18 +21,9 @@ _RUNS_AT_ONCE = 64
 
 
 class Observation:
-    """What a model says of the runs of a dataset.
+    """What a model says of the runs of a dataset, of which the frames may be in memory already.
 
     Each quantity is computed when it is first asked for, and kept.
-
-    Parameters
-    ----------
-    model
-        The member that looks.
-    data
-        The runs.
-    frames
-        Their frames, if they are in memory already.
 
     Raises
     ------

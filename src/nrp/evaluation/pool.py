@@ -73,18 +73,9 @@ class Pool:
     def add(
         self, label: Label, form: Form, above: ndarray, below: ndarray, samples: ndarray, *, member: int = 0
     ) -> None:
-        """Add the contribution of some runs to a metric.
+        """Add the contribution of some runs, of these disorder samples, to a metric.
 
-        Parameters
-        ----------
-        label, form
-            Of the metric.
-        above, below
-            Numerators and denominators (run).
-        samples
-            The disorder sample of each run.
-        member
-            Number of the member.
+        `above` and `below` are its numerators and denominators (run), `member` is a number.
         """
         self._forms[label] = form
         members = self._parts.setdefault(label, {})
@@ -105,11 +96,6 @@ class Pool:
         The value is the mean over members.  The interval is that of Student's t over members, widened where
         the bootstrap over disorder samples or runs reaches further (see `nrp.evaluation.intervals`), and cut
         where no value can lie.
-
-        Parameters
-        ----------
-        **common
-            Further columns.
         """
         return [
             self._row(self._forms[label], sums, label, label, **common)

@@ -10,8 +10,9 @@ from typing import Any, Self, SupportsFloat
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.stats import binomtest
 
 from nrp.evaluation.intervals import student_interval
 from nrp.store import write_text
@@ -115,6 +116,12 @@ def mean_row(metric: str, samples: Float[ndarray, " sample"], **columns: object)
     low, high = student_interval(samples)
     interval = {"low": low, "high": high} if len(samples) > 1 else {}
     return row(metric, samples.mean(), **columns | interval)
+
+
+def share_row(metric: str, hits: Bool[ndarray, " unit"], **columns: object) -> dict:
+    """Return the row of a share, with its 95 % interval after Clopper and Pearson."""
+    low, high = binomtest(int(hits.sum()), len(hits)).proportion_ci()
+    return row(metric, hits.mean(), low=low, high=high, **columns)
 
 
 def curve_rows(

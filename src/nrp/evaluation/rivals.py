@@ -115,16 +115,9 @@ def polynomial_flow(
 
 
 class Lookup:
-    """A table of the mean over all frames with the same (α, h), which knows no state.
+    """A table of the mean of values over all frames with the same controls (α, h), which knows no state.
 
     Between its entries it is linear, first in h, then in α; beyond them it keeps its last value.
-
-    Parameters
-    ----------
-    controls
-        (frame, 2), α and h.
-    values
-        (frame, value), what to look up.
     """
 
     def __init__(self, controls: Float[ndarray, "frame 2"], values: Float[ndarray, "frame value"]) -> None:

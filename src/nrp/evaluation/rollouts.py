@@ -65,18 +65,8 @@ def follow(
 ) -> Float[Tensor, "start frame latent"]:
     """Integrate ż = velocity(z, α, h(t)) by the classical Runge–Kutta scheme.
 
-    Parameters
-    ----------
-    velocity
-        Of a model or of a rival.
-    z
-        States at the first of the times.
-    drive, runs
-        The field, and the run of each state.
-    times
-        When the states are wanted; where a time is repeated the state stays.
-    longest
-        Longest step, in units of time.
+    The states z are those at the first of the times; where a time is repeated the state stays.  No step is
+    longer than `longest`, in units of time.
     """
     states = [z]
     with torch.no_grad():

@@ -31,15 +31,7 @@ class Paths(NamedTuple):
 
 
 class Scene:
-    """Some runs of a split, as one model observes them, and where its flow is followed.
-
-    Parameters
-    ----------
-    name
-        Of the split.
-    observation
-        Of these runs.
-    """
+    """Some runs of the split of that name, as one model observes them, and where its flow is followed."""
 
     def __init__(self, name: str, observation: Observation) -> None:
         self.split, self.o = name, observation

@@ -35,7 +35,7 @@ as a wave without depth does at ``m² = (1 − Δ/α)/3``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import xarray as xr
@@ -43,7 +43,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import j0
 
-from nrp.analysis.film.runs import zero_crossing
+from nrp.analysis.film.runs import rises
 from nrp.analysis.registry import Dataset, Outcome, analysis
 from nrp.evaluation import Result, row
 from nrp.evaluation.result import curve_rows
@@ -130,18 +130,8 @@ def domain_energy(
 ) -> float:
     """Return what a domain costs (a worm: per length) above the uniform film, which need not be at rest.
 
-    Parameters
-    ----------
-    shape, depth
-        R, ξ and A.
-    level
-        m.
-    anisotropy, external_field
-        α and h.
-    spacing
-        Distance of neighbours in a triangular lattice; by default the domain is alone.
-    film
-        Constants of the energy.
+    The level is m, the depth A; `spacing` is the distance of neighbours in a triangular lattice, without
+    which the domain is alone.
     """
     u1, u2, u3, u4 = shape.moments
     m, local = level, uniform_cost(film)
@@ -163,15 +153,6 @@ def threshold(
     """Return the field below which a domain (a worm: dimension 1) pays, with its shape and depth there.
 
     The field and the depth are nan where it never does before it has no depth.
-
-    Parameters
-    ----------
-    anisotropy
-        α.
-    dimension
-        2 or 1.
-    film
-        Constants of the energy.
     """
     u2, u3, u4, steep, dipolar = _unit_shapes(dimension)
     gain = 2 * np.pi * film.dipolar * dipolar
@@ -209,14 +190,7 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
     (field, density) per area of domains with the shape that they have at their threshold, and
     ``best_density`` (field).
 
-    Parameters
-    ----------
-    films
-        For the sweep of the field.
-    onsets
-        The result of `nrp.analysis.onset.onset`.
-    anisotropy
-        Of the lattices.
+    The films say how the field is swept; `anisotropy` is that of the lattices.
     """
     alphas = onsets.arrays["alphas"]
     sweep = settings_of(films)
@@ -228,11 +202,7 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
         "worm_field": np.array([threshold(alpha, dimension=1, film=film)[0] for alpha in alphas]),
         "critical_field": np.asarray(critical_field(alphas, film)),
     }
-    rows = [
-        row(name, value, anisotropy=alpha)
-        for name, curve in curves.items()
-        for value, alpha in zip(curve, alphas, strict=True)
-    ]
+    rows = [each for name, curve in curves.items() for each in curve_rows(name, curve[None], alphas)]
     rows += curve_rows("onset_field", onset_fields, alphas)
     curves["onset_field"] = onset_fields.mean(axis=0)
     for case, first, second in (
@@ -240,49 +210,24 @@ def droplets(films: xr.Dataset, onsets: Result, *, anisotropy: float = 2.0) -> R
         ("worms before waves", "worm_field", "critical_field"),
         ("worms at the onset", "worm_field", "onset_field"),
     ):
-        rows.append(row("crossing", _crossing(alphas, curves[first] - curves[second]), case=case))
+        # Where a difference first becomes positive, if it ever does.
+        place = min(rises(alphas, curves[first] - curves[second]), default=np.nan)
+        rows.append(row("crossing", place, case=case))
     highest, shape, depth = threshold(anisotropy, film=film)
     shifts = (0.05, 0.0, -0.05, -0.1, -0.15)
     fields = highest + np.array(shifts)
     closest = 2 * (shape.radius + 2 * shape.wall)
     spacings = closest * np.geomspace(1, 8, 60)
-    energies = [
-        [
-            density(spacing)
-            * domain_energy(
-                shape,
-                depth,
-                uniform_equilibrium(field, anisotropy, film),
-                anisotropy=anisotropy,
-                external_field=field,
-                spacing=spacing,
-                film=film,
-            )
-            for spacing in spacings
-        ]
-        for field in fields
-    ]
-    lattice = np.array(energies)
     densities = np.asarray(density(spacings))
+    cost = partial(domain_energy, shape, depth, anisotropy=anisotropy, film=film)
+
+    def energy(field: float, spacing: float) -> float:
+        level = uniform_equilibrium(field, anisotropy, film)
+        return cost(level, external_field=field, spacing=spacing)
+
+    lattice = densities * np.array([[energy(field, spacing) for spacing in spacings] for field in fields])
     best = np.where(lattice.min(axis=1) < 0, densities[lattice.argmin(axis=1)], 0.0)
-    shares = zip(shifts, best / best.max(), strict=True)
-    rows += [
-        row("density_share", share, case=f"{shift:+g}", anisotropy=anisotropy) for shift, share in shares
-    ]
-    return Result.of(
-        rows,
-        alphas=alphas,
-        fields=fields,
-        densities=densities,
-        lattice_energy=lattice,
-        best_density=best,
-        **curves,
-    )
-
-
-def _crossing(x: Float[ndarray, " n"], difference: Float[ndarray, " n"]) -> float:
-    """Return where a difference first becomes positive, by a straight line; nan if it never does."""
-    up = np.flatnonzero((difference[:-1] <= 0) & (difference[1:] > 0))
-    if not len(up):
-        return np.nan
-    return zero_crossing(x, difference, int(up[0]))
+    for shift, share in zip(shifts, best / best.max(), strict=True):
+        rows.append(row("density_share", share, case=f"{shift:+g}", anisotropy=anisotropy))
+    lattices = {"fields": fields, "densities": densities, "lattice_energy": lattice, "best_density": best}
+    return Result.of(rows, alphas=alphas, **lattices, **curves)

@@ -7,14 +7,13 @@ import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.analysis.film.runs import by_sample, zero_crossing
+from nrp.analysis.film.runs import by_sample, rises
 from nrp.analysis.images.domains import describe, euler_number, measure_domains, wall_length
 from nrp.analysis.images.persistence import persistence, persistence_image
 from nrp.analysis.images.spectrum import peak_wavenumber, peak_width
 from nrp.analysis.registry import Dataset, analysis
 from nrp.evaluation import Result, row
-from nrp.evaluation.intervals import share_interval
-from nrp.evaluation.result import curve_rows
+from nrp.evaluation.result import curve_rows, share_row
 from nrp.reduction import images_of
 
 LASTING = 0.5
@@ -135,15 +134,13 @@ def _topology(
 
     `back` is where the labyrinth returns, nan if it does not.
     """
-    every = np.array(
-        [
-            [
-                [persistence_image(persistence(sign * each, dimension=0)) for sign in (1, -1)]
-                for each in column
-            ]
-            for column in images.swapaxes(0, 1)
-        ]
-    )
+    both = [
+        persistence_image(persistence(sign * image, dimension=0))
+        for column in images.swapaxes(0, 1)
+        for image in column
+        for sign in (1, -1)
+    ]
+    every = np.reshape(both, (len(alphas), len(images), 2, *both[0].shape))
     means = every.mean(axis=1)
     size = np.linalg.norm(means, axis=(2, 3)).mean()
     changes = np.linalg.norm(np.diff(means, axis=0), axis=(2, 3)).mean(axis=1) / size
@@ -151,10 +148,7 @@ def _topology(
     unit = largest or np.nan  # where nothing changes there are no shares
     there = changes[np.abs(middles - back).argmin()] if np.isfinite(back) else np.nan
     rows = [
-        row("topology_change", change, anisotropy=middle)
-        for change, middle in zip(changes, middles, strict=True)
-    ]
-    rows += [
+        *curve_rows("topology_change", changes[None], middles),
         row("topology_peak", largest),
         row("topology_peak_place", middles[changes.argmax()]),
         row("topology_return_share", there / unit),
@@ -168,31 +162,21 @@ def _topology(
 
 def _class_rows(alphas: ndarray, stretch: Float[ndarray, "sample a"]) -> list[dict]:
     """Return the rows that tell labyrinths from islands."""
-    rows = []
-    for alpha, column in zip(alphas, stretch.T, strict=True):
-        count = int((column > LABYRINTH).sum())
-        low, high = share_interval(count, len(column))
-        rows.append(row("labyrinth_share", count / len(column), low=low, high=high, anisotropy=alpha))
+    rows = [
+        share_row("labyrinth_share", column > LABYRINTH, anisotropy=alpha)
+        for alpha, column in zip(alphas, stretch.T, strict=True)
+    ]
     draws = np.random.default_rng(0).integers(len(stretch), size=(_DRAWS, len(stretch)))
     ends = np.array([_crossings(alphas, stretch[chosen].mean(axis=0)) for chosen in draws])
-    for name, value, drawn in zip(
-        ("labyrinth_end", "labyrinth_return"), _crossings(alphas, stretch.mean(axis=0)), ends.T, strict=True
-    ):
+    names, values = ("labyrinth_end", "labyrinth_return"), _crossings(alphas, stretch.mean(axis=0))
+    for name, value, drawn in zip(names, values, ends.T, strict=True):
         drawn = drawn[np.isfinite(drawn)]
-        interval = (
-            dict(zip(("low", "high"), np.quantile(drawn, [0.025, 0.975]), strict=True)) if len(drawn) else {}
-        )
-        rows.append(row(name, value, **interval))
+        low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (None, None)
+        rows.append(row(name, value, low=low, high=high))
     return rows
 
 
 def _crossings(alphas: ndarray, stretch: Float[ndarray, " a"]) -> tuple[float, float]:
     """Return where a curve first falls below `LABYRINTH`, and where it last rises above it; nan for never."""
     excess = np.log(stretch / LABYRINTH)
-    down = np.flatnonzero((excess[:-1] > 0) & (excess[1:] <= 0))
-    up = np.flatnonzero((excess[:-1] <= 0) & (excess[1:] > 0))
-
-    return (
-        zero_crossing(alphas, excess, int(down[0])) if len(down) else np.nan,
-        zero_crossing(alphas, excess, int(up[-1])) if len(up) else np.nan,
-    )
+    return min(rises(alphas, -excess), default=np.nan), max(rises(alphas, excess), default=np.nan)

@@ -13,12 +13,7 @@ from numpy import ndarray
 def by_sample(films: xr.Dataset, samples: xr.Dataset) -> tuple[list[xr.Dataset], Float[ndarray, " a"]]:
     """Return the runs of each disorder sample in order of the anisotropy, and the anisotropies.
 
-    Parameters
-    ----------
-    films
-        One run per anisotropy.
-    samples
-        The same with other disorder, one run per anisotropy and sample.
+    `films` have one run per anisotropy, `samples` have one per anisotropy and further sample.
     """
     others = [part for _, part in samples.groupby("sample")]
     runs = [part.sortby("anisotropy") for part in (films, *others)]
@@ -30,6 +25,7 @@ def nearest(values: Float[ndarray, " n"], wanted: Sequence[float]) -> Int[ndarra
     return np.array([np.abs(values - each).argmin() for each in wanted])
 
 
-def zero_crossing(x: Float[ndarray, " n"], y: Float[ndarray, " n"], i: int) -> float:
-    """Return where the straight line from point i to the next is zero."""
-    return float(x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i]))
+def rises(x: Float[ndarray, " n"], y: Float[ndarray, " n"]) -> Float[ndarray, " rise"]:
+    """Return every place where straight lines between the points become positive."""
+    i = np.flatnonzero((y[:-1] <= 0) & (y[1:] > 0))
+    return x[i] - y[i] * (x[i + 1] - x[i]) / (y[i + 1] - y[i])

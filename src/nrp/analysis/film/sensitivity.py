@@ -30,16 +30,9 @@ def sensitivity(films: Sequence[xr.Dataset], *, names: Sequence[str]) -> Result:
 
     Rows per film (as case) and anisotropy, mean over its samples with the 95 % interval of the mean
     (Student's t): ``onset_time``, over the runs that have an onset, ``onset_share``, the share of those, and
-    the descriptors of `nrp.analysis.morphology.describe` in the final states, ``negative_domains`` for a
+    the descriptors of `nrp.analysis.images.domains.describe` in the final states, ``negative_domains`` for a
     square of side 64.
     Arrays: ``final_0``, ``final_1``, …, the final states of the first sample of each film.
-
-    Parameters
-    ----------
-    films
-        Datasets of the same anisotropies.
-    names
-        One for each film.
     """
     alphas = np.unique(films[0].anisotropy.values)
     rows, finals = [], {}

@@ -44,11 +44,7 @@ def solver_checks(*, box: float, anisotropy: Sequence[float], samples: int) -> R
     ``resolution_difference`` at a fixed medium between dx and dx/2 through the sweep, both relative rms,
     and ``negative_domains`` of the final states by dx, a mean over samples.
     Arrays hold the curves behind them, and a final state by dx at the last anisotropy.
-
-    Parameters
-    ----------
-    box, anisotropy, samples
-        Of the comparisons of whole sweeps, the part that takes time.
+    The arguments are those of the comparisons of whole sweeps, the part that takes time.
     """
     waves, measured, theory = _growth()
     steps, errors = _convergence()

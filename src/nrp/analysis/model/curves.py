@@ -10,35 +10,26 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from nrp.analysis.registry import Needs, Observed, analysis, members_of
+from nrp.analysis.registry import Model, Observed, analysis
 from nrp.base import InvalidSetting
 from nrp.evaluation import Observation, Result
 from nrp.reduction import images_of
 
 
-def _needs(profile) -> Needs:
-    return {"observations": Observed(members_of(profile, "paper")[0], ("films",))}
-
-
-def _options(profile) -> dict[str, object]:
-    return {"alphas": profile.figure_anisotropy}
-
-
-@analysis("curves", version=5, needs=_needs, options=_options)
+@analysis(
+    "curves",
+    version=5,
+    needs={"observations": Observed(Model("paper"), ("films",))},
+    options=lambda profile: {"alphas": profile.figure_anisotropy},
+)
 def sweep_curves(observations: Sequence[Observation], *, alphas: Sequence[float]) -> Result:
     """Return what Fig. 2A and 2B show, for single runs: V, errors and predicted frames in time.
 
+    The observations are those of members of one arm, of films with one run of each of these anisotropies.
     Arrays, with the runs in the order of ``alphas``: ``time`` (run, frame), ``potential`` (member, run,
     frame), V(t), ``energy``, the true H per area, ``one_step`` and ``reconstruction`` (member, run, frame)
     and ``persistence`` rms errors per frame (of a prediction nan in the first), ``truth`` and, of the first
     member, ``prediction`` (run, frame, y, x; the first predicted frame is nan), ``onset_time`` (run).
-
-    Parameters
-    ----------
-    observations
-        By members of one arm, of films with one run of each of these anisotropies.
-    alphas
-        The anisotropies.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from nrp.analysis.registry import Needs, Observed, analysis, members_of
+from nrp.analysis.registry import Model, Needs, Observed, analysis
 from nrp.evaluation import Observation, Result, row, split
 from nrp.evaluation.intervals import bootstrap_interval
 from nrp.evaluation.observation import Observations
@@ -28,7 +28,7 @@ def _energies(o: Observation) -> Float[ndarray, "run frame 4"]:
 
 
 def _needs(profile, arm: str) -> Needs:
-    return {"observations": Observed(members_of(profile, arm)[0], profile.evaluated)}
+    return {"observations": Observed(Model(arm), profile.evaluated)}
 
 
 @analysis("diagnostics", version=2, needs=_needs, each="arm")

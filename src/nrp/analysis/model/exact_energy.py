@@ -41,11 +41,6 @@ def exact_energy(arm: Sequence[Observations]) -> Result:
     - ``slope_error``, √(Σ‖∂V/∂z − s‖²/Σ‖s‖²) with s = ∂(H/A ∘ D)/∂z; in the case ``motion`` only of the
       components along the exact ż of the runs.
 
-    Parameters
-    ----------
-    arm
-        Observations of films by members of an arm.
-
     Raises
     ------
     InvalidSetting

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nrp.analysis.model.readouts import add_readouts
-from nrp.analysis.registry import Needs, Observed, analysis, members_of
+from nrp.analysis.registry import Model, Needs, Observed, analysis
 from nrp.evaluation import Form, Label, Pool, Result, row
 from nrp.evaluation.observation import Observations
 from nrp.evaluation.rivals import Law, laws_of
@@ -22,18 +22,18 @@ AWAY = 3.0
 """A rollout whose error is larger than this, in standard deviations of its run, has diverged."""
 
 
-def _needs_of_arm(profile, arm: str) -> Needs:
-    return {"arm": (Observed(members_of(profile, arm)[0], profile.evaluated),)}
+def _needs(profile, arm: str) -> Needs:
+    return {"arm": (Observed(Model(arm), profile.evaluated),)}
 
 
-def _needs_of_bead(profile) -> Needs:
-    return {"arm": (Observed(members_of(profile, "bead")[0], ("beads",)),)}
-
-
-@analysis("forecast", version=4, needs=_needs_of_arm, each="arm")
-@analysis("bead_forecast", version=4, needs=_needs_of_bead)
+@analysis("forecast", version=4, needs=_needs, each="arm")
+@analysis("bead_forecast", version=4, needs={"arm": (Observed(Model("bead"), ("beads",)),)})
 def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *, far: bool = True) -> Result:
     """Return the errors of an arm, of its rivals and of guesses without a model, on every split.
+
+    Rivals that are given were trained on the same runs; others are made of the latent states of the arm
+    (`nrp.evaluation.rivals.laws_of`).  Unless `far`, flows are followed for one step, and no rivals are made:
+    only the errors of single frames are given, in a tenth of the time.
 
     Squared errors are pooled over the runs, frames and pixels of a split; the case ``per_frame_mean`` is the
     mean of the errors of single frames instead.  Metrics:
@@ -62,17 +62,6 @@ def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *
     - ``image_deviation``, the standard deviation of all pixels, the scale to read the others against.
 
     Intervals as in `nrp.evaluation.pool.Pool`.
-
-    Parameters
-    ----------
-    arm
-        Observations of the same datasets by members of one arm.
-    rivals
-        By members of its rivals, trained on the same runs; others are made of the latent states of the arm
-        (`nrp.evaluation.rivals.laws_of`).
-    far
-        Whether the flows are followed for more than a step, and rivals made; else only the errors of single
-        frames are given, in a tenth of the time.
 
     Raises
     ------

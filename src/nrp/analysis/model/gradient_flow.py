@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from nrp.analysis.registry import Needs, Observed, analysis, members_of
+from nrp.analysis.registry import Model, Needs, Observed, analysis
 from nrp.evaluation import Form, Label, Observation, Pool, Result, split
 from nrp.evaluation.observation import Observations
 from nrp.evaluation.result import mean_row
@@ -20,13 +20,14 @@ _STATES = 200
 
 
 def _needs(profile, arm: str) -> Needs:
-    return {"arm": (Observed(members_of(profile, arm)[0], profile.evaluated),)}
+    return {"arm": (Observed(Model(arm), profile.evaluated),)}
 
 
 @analysis("gradient_flow", version=2, needs=_needs, each="arm")
 def gradient_flow(arm: Sequence[Observations], fields: Sequence[Observations] = ()) -> Result:
     """Return how far the learned V obeys what a potential must, and how far a free field is a slope.
 
+    The arm is observed by its members, the fields by free fields trained on the same runs.
     Rows per split:
 
     - ``rise``, Σ(rises)/Σ|changes| of V from frame to frame along encoded true runs while h is at rest, where
@@ -39,13 +40,6 @@ def gradient_flow(arm: Sequence[Observations], fields: Sequence[Observations] = 
     antisymmetric part: with f = F (case ``identity``), which vanishes where F is the slope of anything; with
     f = G F, G = JᵀJ/N, (``pullback``), which does where F is −G⁻¹ times a slope; and with f = S F with the
     constant positive S that makes it smallest (``constant``).  For a matrix without any order it is 1/√2.
-
-    Parameters
-    ----------
-    arm
-        Observations by members of an arm.
-    fields
-        By free fields trained on the same runs.
     """
     pool = Pool()
     for member, observations in enumerate(arm):
@@ -111,12 +105,7 @@ def _curl_shares(seen: Observations) -> dict[str, float]:
     }
     found = {case: values.detach().double() for case, values in derivatives.items()}
     found["constant"] = _best_constant(found["identity"]) @ found["identity"]
-    return {case: _antisymmetric_share(values) for case, values in found.items()}
-
-
-def _antisymmetric_share(matrices: Float[Tensor, "state n n"]) -> float:
-    odd = (matrices - matrices.mT) / 2
-    return float(odd.norm() / matrices.norm())
+    return {case: float(((each - each.mT) / 2).norm() / each.norm()) for case, each in found.items()}
 
 
 def _best_constant(matrices: Float[Tensor, "state n n"]) -> Float[Tensor, "n n"]:

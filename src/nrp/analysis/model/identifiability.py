@@ -24,8 +24,7 @@ def demonstrations(observations: Observations) -> Result:
     Rows: ``reconstruction_loss`` and ``dynamics_loss`` (the two norms of Eq. 2, means over the training
     frames) per scale, with the case ``scale s``;
     ``scale_law_error``, the largest relative deviation from the second term being proportional to s;
-    ``gauge_loss_change``, the largest change of the loss under the
-    shift V → V + h² · range(V).
+    ``gauge_loss_change``, the largest change of the loss under the shift V → V + h² · range(V).
     Arrays: ``scales``, ``reconstruction_loss``, ``dynamics_loss``; ``time``, ``potential`` and
     ``shifted_potential`` (run, frame).
     """
@@ -35,12 +34,11 @@ def demonstrations(observations: Observations) -> Result:
     span = (o.potential.max() - o.potential.min()).item()
     shifted = o.potential + span * o.controls[..., 1] ** 2
     common = {"arm": o.arm, "split": "trained", "members": 1}
-    rows = []
-    for scale, (reconstruction, dynamics) in zip(_SCALES, scaled, strict=True):
-        rows += [
-            row("reconstruction_loss", reconstruction, case=f"scale {scale:g}", **common),
-            row("dynamics_loss", dynamics, case=f"scale {scale:g}", **common),
-        ]
+    rows = [
+        row(name, value, case=f"scale {scale:g}", **common)
+        for scale, values in zip(_SCALES, scaled, strict=True)
+        for name, value in zip(("reconstruction_loss", "dynamics_loss"), values, strict=True)
+    ]
     law = scaled[:, 1] / (np.array(_SCALES) * scaled[_SCALES.index(1.0), 1])
     rows.append(row("scale_law_error", np.max(np.abs(law - 1)), **common))
     change = abs(_loss_terms(o, 1.0, shift=span)[1] - scaled[_SCALES.index(1.0), 1])
@@ -71,11 +69,7 @@ def clock(observations: Observations) -> Result:
     Rows: ``explained_variance`` of the exact ż by the arm ``lookup``, in the cases ``one rate`` and ``several
     rates``, on the runs it was made from (split ``trained``) and on those of the first disorder sample at
     a rate it has not seen (``new_sweep_rate``), of the anisotropies that both have.
-
-    Parameters
-    ----------
-    observations
-        Of sweeps at one rate, at others, and at the one to be predicted; the encoder of the model gives z.
+    The observations are of sweeps at one rate, at others, and at the one to be predicted.
     """
     films, rates, held_rates = observations
     alphas = np.intersect1d(films.data.anisotropy.values, rates.data.anisotropy.values)

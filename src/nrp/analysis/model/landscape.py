@@ -60,7 +60,7 @@ def landscape(model: ReducedModel, films: xr.Dataset) -> Result:
     depths = np.array([valley[middle] - lowest for _, lowest in wells])
     positions = np.array([place for place, _ in wells])
     barrier = bead.barrier
-    stretch = _stretch(model, bead, places.reshape(-1, 2))
+    stretch = _stretch(model, bead, places.reshape(-1, 2), pictures)
     common = {"arm": model.settings.arm, "case": "affine_fit", "members": 1}
     rows = [
         row("energy_r2", r2, **common),
@@ -80,9 +80,8 @@ def _minimum(axis: ndarray, values: ndarray) -> tuple[float, float]:
     return axis[lowest] + shift, c + b * shift + a * shift**2
 
 
-def _stretch(model: ReducedModel, bead: Any, places: ndarray) -> ndarray:
+def _stretch(model: ReducedModel, bead: Any, places: ndarray, pictures: ndarray) -> ndarray:
     """Return both eigenvalues of JᵀJ at each place of the bead."""
-    pictures = np.array([bead.image(place) for place in places])
     columns = []
     for direction in np.eye(2):
         rates = np.array([bead.image_motion(place, direction) for place in places])

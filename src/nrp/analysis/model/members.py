@@ -43,7 +43,10 @@ def members(
     *,
     alphas: Sequence[float],
 ) -> Result:
-    """Return the forecast and the diagnostics of an arm over its members.
+    """Return the forecast and the diagnostics of an arm over its members, of which there are at least two.
+
+    The first dataset holds one run per anisotropy; `fields` are observations by members of the free field,
+    `others` by those of further rivals.
 
     Rows: those of `nrp.analysis.model.forecast.forecast` and
     `nrp.analysis.model.gradient_flow.gradient_flow`, and those of `nrp.analysis.model.energy.diagnostics`,
@@ -55,15 +58,6 @@ def members(
     (anisotropy, frame), its value if V were the energy; those of `nrp.analysis.model.curves.sweep_curves` but
     for the images; ``first_values``, the values of the first member on the training runs, in the order of the
     forecast's rows.
-
-    Parameters
-    ----------
-    arm
-        Observations by at least two members; the first dataset holds one run per anisotropy.
-    fields, others
-        By members of the free field, and of further rivals.
-    alphas
-        The runs of the curves.
     """
     films = [observations[0] for observations in arm]
     order = np.argsort(films[0].data["anisotropy"].values)

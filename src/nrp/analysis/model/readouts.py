@@ -25,14 +25,8 @@ def readouts(
     ``mean_magnetization``, ``wall_density``, ``negative_domains``, ``peak_wavenumber`` of the structure
     factor, and ``energy``, H per area of the image itself, on the grid of its pixels.
 
-    Parameters
-    ----------
-    images
-        Not necessarily those of the dataset.
-    dataset
-        The runs, for their field, disorder and pixels.
-    frames
-        Places of the images among the frames of the runs.
+    The images, which lie at the places `frames` among the frames of the runs, need not be those of the
+    dataset, from which field, disorder and pixels are taken.
     """
     pixel = float(dataset.x[1] - dataset.x[0])
     flat = images.reshape(-1, *images.shape[2:])
@@ -53,18 +47,9 @@ def readouts(
 
 
 def add_readouts(add: Callable, scene: Scene, arm: str, images: Float[Tensor, "run described pixel"]) -> None:
-    """Add ``readout_error`` of images of disordered films of a known system.
+    """Add ``readout_error`` of images of disordered films of a known system, in the described frames.
 
     It is Σ|error| over Σ|error of the first image|.
-
-    Parameters
-    ----------
-    add
-        Of the pool.
-    scene, arm
-        The runs, and the name of the law of motion.
-    images
-        In the described frames of the scene.
     """
     known = "disorder" in scene.data and "settings" in scene.data.attrs
     if not known or not len(scene.described):

@@ -46,22 +46,20 @@ def pod_reconstruction(
     seen = load_frames(training, trained_runs(training, settings)).images.flatten(0, 1)
     counts = [count for count in modes if count <= min(seen.shape)]
     mean, basis = leading_modes(seen, max(counts))
-    totals: dict[str, list[ndarray]] = {}
-    names = [split_names(data, settings, trained_on) for data in datasets]
+    names, rows = [split_names(data, settings, trained_on) for data in datasets], []
     for split, found in by_split(datasets, names).items():
+        missed, pixels = np.zeros(len(counts)), 0
         for part in found:
             images = load_frames(part).images.flatten(0, 1) - mean
             # The modes are orthonormal, so what they miss is what is not in their coefficients.
             squares = (images @ basis).square().sum(dim=0).double().cumsum(0).numpy()
             whole = images.double().square().sum().item()
-            missed = [max(whole - squares[count - 1], 0.0) for count in counts]
-            totals.setdefault(split, []).append(np.array([*missed, images.numel()]))
-    rows = [
-        row("reconstruction_rmse", np.sqrt(missed / sums[-1]), split=split, case=f"{count} modes", arm="pod")
-        for split, parts in totals.items()
-        for sums in [np.sum(parts, axis=0)]
-        for count, missed in zip(counts, sums, strict=False)
-    ]
+            missed += [max(whole - squares[count - 1], 0.0) for count in counts]
+            pixels += images.numel()
+        rows += [
+            row("reconstruction_rmse", rmse, split=split, case=f"{count} modes", arm="pod")
+            for count, rmse in zip(counts, np.sqrt(missed / pixels), strict=True)
+        ]
     return Result.of(rows)
 
 
@@ -70,12 +68,7 @@ def final_frames(
 ) -> tuple[Float[ndarray, "2 run y x"], list[float]]:
     """Return final frames and what a model makes of them, and their anisotropies.
 
-    Parameters
-    ----------
-    observation
-        Of films; for each anisotropy that is wanted, the first run with the nearest one is taken.
-    alphas
-        The anisotropies that are wanted.
+    For each anisotropy that is wanted, the first run with the nearest one is taken.
     """
     grid = observation.data["anisotropy"].values
     runs = nearest(grid, alphas)

@@ -30,15 +30,7 @@ def continuity(reading: Result, *, level: float = LEVEL, every: int = 1) -> Resu
 
     Rows: those of `jump_rows`, with the curve as case; ``tests`` and ``alarms``, the number of curves that
     are tested and of those with a p value below the level, with the arm.  Array: the ``alphas`` of the tests.
-
-    Parameters
-    ----------
-    reading
-        The curves.
-    level
-        Of the test.
-    every
-        Only each so many-th anisotropy is taken.
+    Only each `every`-th anisotropy is taken.
 
     Raises
     ------
@@ -74,25 +66,14 @@ def jump_rows(
     level: float = LEVEL,
     **columns: object,
 ) -> list[dict]:
-    """Return the rows of the test of a mean curve; three or more units give its errors their ratios.
+    """Return the rows of the test of the mean of curves; three or more of them give its errors their ratios.
 
+    The name becomes the case, and says whether the logarithm is taken.
     ``jump_p_value``; ``jump_size``, with the interval of `Continuity.jump_interval`,
     ``smallest_detectable_jump`` and ``curve_noise``, in units of the range of the curve that is weighed; for
     a logarithm ``smallest_detectable_factor``; ``jump_position`` and ``breakpoint`` in α; and
     ``log_likelihood`` of each description over the best, with the name of the description as split.
-
-    Parameters
-    ----------
-    name
-        Of the curve, which becomes the case; it says whether the logarithm is taken.
-    alphas, curves
-        The curves of several members or samples.
-    power
-        Whether the smallest detectable jump is looked for.
-    level
-        Of the test.
-    **columns
-        Further columns of the rows.
+    Unless `power`, no detectable jump is looked for.
     """
     by_factors, curves = name not in _AS_THEY_ARE, weighed(name, curves)
     mean = curves.mean(axis=0)

@@ -21,11 +21,10 @@ from nrp.analysis.images.domains import count_domains
 from nrp.analysis.registry import Control, Needs, analysis
 from nrp.analysis.transition.continuity import jump_rows
 from nrp.analysis.transition.jumps import LEVEL
-from nrp.analysis.transition.reading import Reading, image_rates, true_rates
+from nrp.analysis.transition.reading import companions, gradients_in, image_rates, rate_error, true_rates
 from nrp.base import Count, InvalidSetting, NonNegative, Positive, Settings
 from nrp.evaluation import Observation, Result, row
-from nrp.evaluation.intervals import share_interval
-from nrp.evaluation.result import mean_row
+from nrp.evaluation.result import mean_row, share_row
 from nrp.parallel import map_tasks
 from nrp.reduction import ModelSettings, images_of, load_model, train
 from nrp.simulation import CampaignSettings, open_dataset, simulate
@@ -77,13 +76,10 @@ class Kind(Settings):
         if self.scatter != _SCATTER:
             words.append(f"scatter {self.scatter:g}")
         if self.longer > 1:
-            words.append(f"trained {_TIMES.get(self.longer, self.longer)} times as long")
+            words.append(f"trained {'ten' if self.longer == 10 else self.longer} times as long")
         if self.arm:
             words.append(f"arm {self.arm}")
         return ", ".join(words)
-
-
-_TIMES = {10: "ten"}
 
 
 class ControlSettings(Settings):
@@ -117,15 +113,7 @@ def run_controls(
     """Return the folders of the results of controls, computing in parallel those that are missing.
 
     Films and models of a control lie in a temporary folder, of which nothing is kept.
-
-    Parameters
-    ----------
-    controls
-        What is filmed and trained.
-    store
-        Where the results lie.
-    workers
-        Processes; by default one per core.
+    By default there is one worker per core.
     """
     tasks = [(control, store.root) for control in controls]
     return map_tasks(_run_into, tasks, workers=workers, title=f"running {len(controls)} controls")
@@ -176,12 +164,13 @@ def run_control(control: ControlSettings) -> Result:
             rows.append(row("mobility_response", response, **common))
         if control.settled is not None:
             ends = control.campaign.replace(duration=control.settled, frames=2)
-            curves["final_domains"] = _final_domains(open_dataset(simulate(ends, store, workers=1)))
+            final = images_of(open_dataset(simulate(ends, store, workers=1)).isel(frame=-1)).values
+            curves["final_domains"] = np.array([count_domains(image > 0) for image in final], dtype=float)
         if control.model:
             model = load_model(train([films], control.model, store))
-            read = Reading(Observation(model, films), starts)
-            curves |= {"onset_gradient": read.norm_in(frames), **read.curves}
-            rows.append(row("rate_error", read.rate_error, **common))
+            seen = Observation(model, films)
+            curves |= {"onset_gradient": gradients_in(seen, frames), **companions(seen, starts)}
+            rows.append(row("rate_error", rate_error(seen), **common))
     return Result.of(rows, alphas=alphas, **curves)
 
 
@@ -210,11 +199,6 @@ def quickened(films: xr.Dataset, factor: float) -> xr.Dataset:
     return films.assign(faster).assign_coords(sooner)
 
 
-def _final_domains(films: xr.Dataset) -> ndarray:
-    final = images_of(films.isel(frame=-1)).values
-    return np.array([count_domains(image > 0) for image in final], dtype=float)
-
-
 def _needs(profile) -> Needs:
     return {"controls": tuple(Control(number) for number in range(len(profile.controls)))}
 
@@ -223,37 +207,21 @@ def _options(profile) -> dict[str, object]:
     return {"kinds": tuple(control.kind for control in profile.controls)}
 
 
-def all_smooth(system: str) -> str:
-    """Return the name under which the smooth controls of a system are counted together."""
-    return f"smooth, all {system}s"
-
-
 @analysis("power", version=3, needs=_needs, options=_options, publish=True)
 def power(controls: Sequence[Result], *, kinds: Sequence[Kind], level: float = LEVEL) -> Result:
     """Return how often the test raises an alarm, by the kind of control and the curve that is tested.
 
     Rows: ``detection_rate`` where there is a jump and ``false_alarm_rate`` where there is none, with 95 %
     intervals (Clopper and Pearson) and the number of runs as `members`; the kind is the split, the curve the
-    case.  ``false_alarm_rate`` of all smooth kinds of a system together (`all_smooth`).  ``rate_error`` and
+    case.  ``false_alarm_rate`` of all smooth kinds of a system together.  ``rate_error`` and
     ``mobility_response``, mean over runs with the 95 % interval of the mean (Student's t).
     Arrays: the curves of the first run of each kind, as ``kind/curve``.
-
-    Parameters
-    ----------
-    controls
-        Results of `run_control`.
-    kinds
-        Of each.
-    level
-        Of the test.
     """
     pairs = list(zip(controls, kinds, strict=True))
     tables = map_tasks(_numbers, pairs, title=f"testing {len(pairs)} controls")
-    counted = [table.assign(smooth=kind.smooth) for table, kind in zip(tables, kinds, strict=True)]
-    table = pd.concat(counted)
+    table = pd.concat(tables)
     smooth = table[table["smooth"] & (table["metric"] == "jump_p_value")]
-    together = [all_smooth(system) for system in smooth["system"]]
-    table = pd.concat([table, smooth.assign(split=together)])
+    table = pd.concat([table, smooth.assign(split="smooth, all " + smooth["system"] + "s")])
     rows = []
     by = ["system", "split", "metric", "case", "smooth"]
     for (system, split, metric, case, is_smooth), part in table.groupby(by, sort=False, dropna=False):
@@ -261,10 +229,8 @@ def power(controls: Sequence[Result], *, kinds: Sequence[Kind], level: float = L
         if metric != "jump_p_value":
             rows.append(mean_row(metric, values, **columns))
             continue
-        alarms = int((values < level).sum())
-        low, high = share_interval(alarms, len(values))
         name = "false_alarm_rate" if is_smooth else "detection_rate"
-        rows.append(row(name, alarms / len(values), case=case, low=low, high=high, **columns))
+        rows.append(share_row(name, values < level, case=case, **columns))
     first: dict[str, ndarray] = {}
     for result, kind in pairs:
         for name, curve in result.arrays.items():
@@ -283,4 +249,4 @@ def _numbers(control: Result, kind: Kind) -> pd.DataFrame:
         for test in jump_rows(name, alphas, curve[None], power=False, **columns)
         if test["metric"] == "jump_p_value"
     ]
-    return pd.concat([control.table, Result.of(tests).table])
+    return pd.concat([control.table, Result.of(tests).table]).assign(smooth=kind.smooth)

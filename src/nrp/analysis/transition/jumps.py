@@ -80,7 +80,6 @@ def weigh(
     draws: int = 500,
     power: bool = True,
     level: float = LEVEL,
-    seed: int = 0,
 ) -> Continuity:
     """Weigh the three descriptions of a curve.
 
@@ -100,8 +99,6 @@ def weigh(
         Whether the smallest detectable jump is looked for, with jumps at random places.
     level
         The p value below which a curve is said to jump.
-    seed
-        Of the draws.
 
     Raises
     ------
@@ -114,7 +111,7 @@ def weigh(
         raise ValueError("x: must be evenly spaced")
     error = np.ones_like(x) if error is None else error / np.median(error)
     shapes = _shapes(tuple(x.tolist()), tuple(error.tolist()))
-    curve, random = (y - y.mean()) / error, np.random.default_rng(seed)
+    curve, random = (y - y.mean()) / error, np.random.default_rng(0)
     likelihood, best = _likelihoods(curve[None], shapes)
     statistic = _statistic(likelihood)[0]
     continuous = max(("smooth", "kinked"), key=lambda name: likelihood[name][0])

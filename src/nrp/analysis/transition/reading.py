@@ -39,6 +39,9 @@ def transition(
 ) -> Result:
     """Return the gradient of V at T_init over anisotropy, and its gauge-free companions.
 
+    The arm is observed by its members, on films with one run per anisotropy; the first of them also looks
+    `elsewhere`, on films with other disorder.
+
     The paper reads ‖∂V/∂z‖ in the first frame with a negative pixel (``onset_gradient``).  That frame comes
     up to one interval after T_init, and the film changes fast; so everything else is read at T_init itself,
     by interpolation of the logarithm between frames.  The curves, each per anisotropy:
@@ -59,15 +62,6 @@ def transition(
     Arrays: ``alphas``, ``held`` (whether the models have not seen that anisotropy), ``onset_lag``, and each
     curve by member or sample.
 
-    Parameters
-    ----------
-    arm
-        Observations by members of one arm, of films with one run per anisotropy.
-    elsewhere
-        By the first member, of films with other disorder.
-    patterns, onsets
-        Results of `nrp.analysis.film.patterns.patterns` and `nrp.analysis.film.onset.onset`.
-
     Raises
     ------
     InvalidSetting
@@ -83,23 +77,22 @@ def transition(
     runs = np.arange(len(frames))
     lag = first.times[runs, frames] - starts
     fastest = first.times[runs, first.frames.rates.square().sum(dim=2).argmax(dim=1).numpy()]
-    read = [Reading(each, starts) for each in films]
     every = [
         {
-            "onset_gradient": each.norm_in(frames),
-            **each.curves,
-            "unstable_gradient": _unstable_part(each.o, frames),
-            **{f"gradient {name}": each.norm_at(starts + shift) for name, shift in _OFFSETS.items()},
-            "gradient at the fastest": each.norm_at(fastest),
+            "onset_gradient": gradients_in(o, frames),
+            **companions(o, starts),
+            "unstable_gradient": _unstable_part(o, frames),
+            **{f"gradient {name}": _gradients_at(o, starts + shift) for name, shift in _OFFSETS.items()},
+            "gradient at the fastest": _gradients_at(o, fastest),
         }
-        for each in read
+        for o in films
     ]
     learned = {name: np.stack([each[name] for each in every]) for name in every[0]}
     parts = [
         _in_order(others.isel(run=np.flatnonzero(others.samples == sample)))
         for sample in np.unique(others.samples)
     ]
-    unseen = {"gradient on other samples": np.stack([_gradients(part) for part in parts])}
+    others_read = np.stack([_gradients_at(part, part.data["onset_time"].values) for part in parts])
     measured = {
         "onset_rate": np.stack([true_rates(part.data) for part in (first, *parts)]),
         "onset_time": onsets.arrays["onset_times"],
@@ -107,11 +100,12 @@ def transition(
     }
     held = np.isin(alphas, first.model.settings.held.anisotropy)
     of = {"arm": first.arm, "members": len(films)}
-    rows = [row("onset_lag", late, anisotropy=alpha) for late, alpha in zip(lag, alphas, strict=True)]
+    rows = curve_rows("onset_lag", lag[None], alphas)
     for name, curve in learned.items():
         found = curve_rows(name, curve, alphas, **of)
         splits = np.where(held, "new_anisotropy", "trained").tolist()
         rows += [entry | {"split": split} for entry, split in zip(found, splits, strict=True)]
+    unseen = {"gradient on other samples": others_read}
     for name, curve in unseen.items():
         rows += curve_rows(name, curve, alphas, **of | {"members": 1, "split": "new_disorder"})
     for name, curve in measured.items():
@@ -122,49 +116,40 @@ def transition(
     return Result.of(rows, alphas=alphas, held=held, onset_lag=lag, **learned, **unseen, **measured)
 
 
-class Reading:
-    """The onset of each run as a model tells it, and as separate potentials in its latent space do.
+def companions(o: Observation, starts: Float[ndarray, " run"]) -> dict[str, Float[ndarray, " run"]]:
+    """Return what a model, and separate potentials in its latent space, tell of T_init of each run.
 
-    Parameters
-    ----------
-    o
-        What the model says of the runs.
-    starts
-        T_init of each run.
+    By name: ``onset_gradient_interpolated``, ``decoded_rate``, ``separate_gradient`` and ``separate_rate``.
     """
+    # The run after the last onset says nothing of it, and costs time.
+    early = int(np.argmax(o.times[0] > starts.max())) + 2
+    separate = separate_slopes(o.z[:, :early], o.z_rate[:, :early], o.controls[:, :early, 1])
+    with torch.no_grad():
+        decoded, decoded_separate = (
+            _rms(o.model.image_rate(o.z[:, : slope.shape[1]], slope)) for slope in (o.slope, separate)
+        )
+    return {
+        "onset_gradient_interpolated": _gradients_at(o, starts),
+        "decoded_rate": interpolated(o.times, decoded, starts),
+        "separate_gradient": interpolated(o.times[:, :early], _norms(separate), starts),
+        "separate_rate": interpolated(o.times[:, :early], decoded_separate, starts),
+    }
 
-    def __init__(self, o: Observation, starts: Float[ndarray, " run"]) -> None:
-        self.o = o
-        # The run after the last onset says nothing of it, and costs time.
-        early = int(np.argmax(o.times[0] > starts.max())) + 2
-        separate = separate_slopes(o.z[:, :early], o.z_rate[:, :early], o.controls[:, :early, 1])
-        with torch.no_grad():
-            decoded, decoded_separate = (
-                _rms(o.model.image_rate(o.z[:, : each.shape[1]], each)) for each in (o.slope, separate)
-            )
-        self.curves: dict[str, ndarray] = {
-            "onset_gradient_interpolated": self.norm_at(starts),
-            "decoded_rate": self._at(starts, decoded),
-            "separate_gradient": self._at(starts, _norms(separate)),
-            "separate_rate": self._at(starts, decoded_separate),
-        }
 
-    def norm_at(self, moments: Float[ndarray, " run"]) -> Float[ndarray, " run"]:
-        """Return ‖∂V/∂z‖ at one moment of each run."""
-        return self._at(moments, _norms(self.o.slope))
+def _gradients_at(o: Observation, moments: Float[ndarray, " run"]) -> Float[ndarray, " run"]:
+    """Return ‖∂V/∂z‖ at one moment of each run."""
+    return interpolated(o.times, _norms(o.slope), moments)
 
-    def norm_in(self, frames: Int[ndarray, " run"]) -> Float[ndarray, " run"]:
-        """Return ‖∂V/∂z‖ in one frame of each run."""
-        return _norms(self.o.slope)[np.arange(len(frames)), frames]
 
-    @property
-    def rate_error(self) -> float:
-        """Relative rms error of −∂V/∂z for the exact ż, over all frames."""
-        missed = (self.o.z_rate + self.o.slope).square().sum() / self.o.z_rate.square().sum()
-        return float(missed.sqrt())
+def gradients_in(o: Observation, frames: Int[ndarray, " run"]) -> Float[ndarray, " run"]:
+    """Return ‖∂V/∂z‖ in one frame of each run."""
+    return _norms(o.slope)[np.arange(len(frames)), frames]
 
-    def _at(self, moments: ndarray, curves: ndarray) -> ndarray:
-        return interpolated(self.o.times[:, : curves.shape[1]], curves, moments)
+
+def rate_error(o: Observation) -> float:
+    """Return the relative rms error of −∂V/∂z for the exact ż, over all frames."""
+    missed = (o.z_rate + o.slope).square().sum() / o.z_rate.square().sum()
+    return float(missed.sqrt())
 
 
 def _in_order(o: Observation) -> Observation:
@@ -200,13 +185,7 @@ def true_rates(films: xr.Dataset) -> Float[ndarray, " run"]:
 
 def onset_curve(o: Observation) -> Float[ndarray, " run"]:
     """Return ‖∂V/∂z‖ in the first frame of each run with a negative pixel (the paper's Fig. 2C)."""
-    frames = onset_frame(images_of(o.data).values)
-    return _norms(o.slope)[np.arange(len(frames)), frames]
-
-
-def _gradients(o: Observation) -> Float[ndarray, " run"]:
-    """Return ‖∂V/∂z‖ at T_init of each run."""
-    return interpolated(o.times, _norms(o.slope), o.data["onset_time"].values)
+    return gradients_in(o, onset_frame(images_of(o.data).values))
 
 
 def _norms(vectors: Float[Tensor, "run frame latent"]) -> ndarray:

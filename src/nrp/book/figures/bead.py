@@ -10,15 +10,14 @@ from nrp.book.figures.style import FIELD_MAP, PAIR, show_image, subplots
 from nrp.evaluation import Result
 
 
-def frames(films: xr.Dataset, *, run: int = 0, count: int = 6) -> Figure:
-    """Frames of one film of the bead."""
-    film = films.isel(run=run)
+def frames(films: xr.Dataset, *, count: int = 6) -> Figure:
+    """Frames of the first film of the bead."""
+    film = films.isel(run=0)
     chosen = np.linspace(0, film.sizes["frame"] - 1, count).astype(int)
     figure, axes = subplots(1, count, (8.2, 1.7))
     for ax, frame in zip(axes, chosen, strict=True):
-        show_image(
-            ax, film.intensity.values[frame], title=f"t = {film.time.values[frame]:.1f}", vmin=0, vmax=1
-        )
+        title = f"t = {film.time.values[frame]:.1f}"
+        show_image(ax, film.intensity.values[frame], title=title, vmin=0, vmax=1)
     return figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from nrp.book.figures.style import BLUE, FIELD_MAP, GREY, PAIR, RED, panels, show_image, subplots
+from nrp.book.figures.style import BLUE, FIELD_MAP, GREY, PAIR, RED, image_rows, subplots
 from nrp.evaluation import Result
 
 
@@ -51,17 +51,15 @@ def time_steps(errors: dict[str, dict[str, list]], alphas: tuple[float, ...]) ->
 
 def grids(result: Result) -> Figure:
     """One medium on three grids: the final states."""
-    figure, axes = subplots(1, 3, (8.2, 2.8))
-    for ax, dx in zip(axes, ("1", "0.5", "0.25"), strict=True):
-        show_image(ax, result.arrays[f"final_{dx}"], title=f"dx = {dx}")
-    return figure
+    states = {f"dx = {dx}": result.arrays[f"final_{dx}"] for dx in ("1", "0.5", "0.25")}
+    return image_rows({"": states.values()}, list(states), (8.2, 2.5))
 
 
 def hysteresis(result: Result) -> Figure:
     """The mean magnetization against the field through a loop, by anisotropy and sweep rate."""
     a = result.arrays
     alphas, rates = np.unique(a["anisotropy"]), np.unique(a["sweep_rate"])
-    figure, axes = panels(len(alphas), (9.0, 2.7), sharey=True)
+    figure, (axes,) = subplots(1, len(alphas), (9.0, 2.7), sharey=True, squeeze=False)
     for ax, alpha in zip(axes, alphas, strict=True):
         for rate, style in zip(rates, PAIR, strict=False):
             run = np.flatnonzero((a["anisotropy"] == alpha) & (a["sweep_rate"] == rate))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nrp.analysis.model.curves import labelled_frames
@@ -14,8 +15,8 @@ from nrp.book.figures.style import (
     RED,
     STYLES,
     band,
-    interval,
-    show_image,
+    error_bars,
+    image_rows,
     subplots,
 )
 from nrp.evaluation import Result
@@ -23,16 +24,12 @@ from nrp.evaluation import Result
 
 def overview(curves: Result, transition: Result, alphas: tuple[float, float]) -> Figure:
     """Fig. 2 of the paper at a glance: potential, error of the prediction, gradient at onset."""
-    a, b = curves.arrays, transition.arrays
+    b = transition.arrays
     figure, axes = subplots(1, 3, (9.4, 2.9))
-    for i, alpha in enumerate(alphas):
-        axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
-        axes[1].plot(a["time"][i], a["one_step"][0, i], **PAIR[i], label=f"one step, α = {alpha:g}")
-        nothing = f"doing nothing, α = {alpha:g}"
-        axes[1].plot(a["time"][i], a["persistence"][i], **DOTTED_PAIR[i], label=nothing)
+    _potential_and_error(axes[0], axes[1], curves, alphas)
     axes[2].plot(b["alphas"], b["onset_gradient"].mean(axis=0), "o-", ms=3, color=GREEN)
-    axes[0].set(xlabel="time", ylabel="$V_{NN}$", title="A: potential")
-    axes[1].set(xlabel="time", ylabel="rms error", title="A: prediction")
+    axes[0].set(xlabel="time", title="A: potential")
+    axes[1].set(xlabel="time", title="A: prediction")
     axes[2].set(
         xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None), title="C: gradient at onset"
     )
@@ -41,23 +38,30 @@ def overview(curves: Result, transition: Result, alphas: tuple[float, float]) ->
     return figure
 
 
+def _potential_and_error(top: Axes, bottom: Axes, curves: Result, alphas: tuple[float, float]) -> None:
+    a = curves.arrays
+    for i, alpha in enumerate(alphas):
+        top.plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
+        bottom.plot(a["time"][i], a["one_step"][0, i], **PAIR[i], label=f"one step ahead, α = {alpha:g}")
+        nothing = f"doing nothing, α = {alpha:g}"
+        bottom.plot(a["time"][i], a["persistence"][i], **DOTTED_PAIR[i], label=nothing)
+    top.set(ylabel="$V_{NN}$")
+    bottom.set(ylabel="rms error")
+
+
 def potential_and_error(curves: Result, alphas: tuple[float, float]) -> Figure:
     """Fig. 2A: V in time and the error one step ahead for two anisotropies; between them the true H."""
     a = curves.arrays
     figure, axes = subplots(3, 1, (8.2, 6.6), sharex=True)
+    _potential_and_error(axes[0], axes[2], curves, alphas)
     for i, alpha in enumerate(alphas):
-        axes[0].plot(a["time"][i], a["potential"][0, i], **PAIR[i], label=f"α = {alpha:g}")
         axes[1].plot(a["time"][i], a["energy"][i], **PAIR[i], label=f"α = {alpha:g}")
-        axes[2].plot(a["time"][i], a["one_step"][0, i], **PAIR[i], label=f"one step ahead, α = {alpha:g}")
-        nothing = f"doing nothing, α = {alpha:g}"
-        axes[2].plot(a["time"][i], a["persistence"][i], **DOTTED_PAIR[i], label=nothing)
     for letter, (i, frame) in zip("abcdef", labelled_frames(a["time"], a["onset_time"]), strict=True):
         x, y = a["time"][i, frame], a["potential"][0, i, frame]
         axes[0].plot(x, y, "o", color=PAIR[i]["color"], ms=5)
         axes[0].annotate(letter, (x, y), textcoords="offset points", xytext=(4, 5), fontweight="bold")
-    axes[0].set(ylabel="$V_{NN}$")
     axes[1].set(ylabel="true H per area")
-    axes[2].set(xlabel="time", ylabel="rms error")
+    axes[2].set(xlabel="time")
     for ax in axes:
         ax.legend(fontsize=8)
     return figure
@@ -92,10 +96,8 @@ def skill_by_lead(result: Result) -> Figure:
     for ax, split in zip(axes, ("trained", "new_sweep_rate", "new_disorder"), strict=True):
         for i, (arm, (color, line, marker)) in enumerate(looks.items()):
             curve = rows[(rows["arm"] == arm) & (rows["split"] == split)].sort_values("lead_time")
-            values, low, high = (each.clip(lower=-1) for each in interval(curve))
-            at = curve["lead_time"] * (1 + 0.04 * (i - 2))
-            style = {"color": color, "ls": line, "marker": marker, "ms": 4, "lw": 1.2}
-            ax.errorbar(at, values, [values - low, high - values], **style, label=arm.replace("_", " "))
+            at, label = curve["lead_time"] * (1 + 0.04 * (i - 2)), arm.replace("_", " ")
+            error_bars(ax, at, curve, cut=-1, color=color, ls=line, marker=marker, label=label)
         ax.axhline(0, color=GREY, lw=1)
         ax.set(xscale="log", title=split.replace("_", " "), xlabel="frames ahead", ylim=(-1.05, 1.05))
         ax.set_xticks((1, 2, 5, 10, 30), labels=("1", "2", "5", "10", "30"))
@@ -109,12 +111,9 @@ def six_frames(curves: Result, alphas: tuple[float, float]) -> Figure:
     """Fig. 2B: truth beside prediction one step ahead, for the frames a to f."""
     a = curves.arrays
     points = labelled_frames(a["time"], a["onset_time"])
-    figure, axes = subplots(2, 6, (9.2, 3.6))
-    for column, (letter, (run, frame)) in enumerate(zip("abcdef", points, strict=True)):
-        title = f"{letter}: α = {alphas[run]:g}\nt = {a['time'][run, frame]:.0f}"
-        show_image(axes[0, column], a["truth"][run, frame], title=title)
-        picture = show_image(axes[1, column], a["prediction"][run, frame])
-    axes[0, 0].set_ylabel("truth")
-    axes[1, 0].set_ylabel("prediction")
-    figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
-    return figure
+    titles = [
+        f"{letter}: α = {alphas[run]:g}\nt = {a['time'][run, frame]:.0f}"
+        for letter, (run, frame) in zip("abcdef", points, strict=True)
+    ]
+    rows = {name: [a[name][point] for point in points] for name in ("truth", "prediction")}
+    return image_rows(rows, titles, (9.2, 3.6))

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from nrp.analysis.film.runs import nearest
 from nrp.analysis.model.energy import stretching
-from nrp.book.figures.style import BLUE, GREEN, GREY, PAIR, RED, STYLES, panels, show_image, subplots
+from nrp.book.figures.style import BLUE, GREEN, GREY, PAIR, RED, STYLES, image_rows, subplots
 from nrp.evaluation import Observation, Result
 
 SPLIT_STYLES = {
@@ -62,14 +62,9 @@ def reconstructions(pairs: ndarray, alphas: Sequence[float], *, held: Sequence[f
 
     `pairs` are truth and rebuilt images (2, run, y, x), `held` the anisotropies that were held out.
     """
-    figure, axes = subplots(2, len(alphas), (1.75 * len(alphas) + 0.9, 3.8))
-    for (top, bottom), truth, rebuilt, alpha in zip(axes.T, *pairs, alphas, strict=True):
-        show_image(top, truth, title=f"α = {alpha:g}" + (", held out" if alpha in held else ""))
-        picture = show_image(bottom, rebuilt)
-    axes[0, 0].set_ylabel("truth")
-    axes[1, 0].set_ylabel("rebuilt")
-    figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
-    return figure
+    titles = [f"α = {alpha:g}" + (", held out" if alpha in held else "") for alpha in alphas]
+    truth, rebuilt = pairs
+    return image_rows({"truth": truth, "rebuilt": rebuilt}, titles, (1.75 * len(alphas) + 0.9, 3.8))
 
 
 def reconstruction_against_pod(pod: Result, networks: Result) -> Figure:
@@ -155,7 +150,7 @@ def clock(result: Result) -> Figure:
 def potential_and_energy(observation: Observation, alphas: Sequence[float]) -> Figure:
     """The learned potential and the true energy per area along runs, neither fitted to the other."""
     data, o = observation.data, observation
-    figure, axes = panels(len(alphas), (8.8, 2.9), sharey=True)
+    figure, (axes,) = subplots(1, len(alphas), (8.8, 2.9), sharey=True, squeeze=False)
     for ax, run in zip(axes, nearest(data["anisotropy"].values, alphas), strict=True):
         ax.plot(o.times[run], o.frames.energy[run], **PAIR[0], label="true H per area")
         ax.plot(o.times[run], o.potential[run], **PAIR[1], label="learned V")

@@ -1,4 +1,4 @@
-"""The figures of the patterns and their onset.  Each takes results and returns a Matplotlib figure."""
+"""The figures of the patterns and their onset."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from nrp.book.figures.style import (
     PAIR,
     RED,
     STYLES,
+    error_bars,
+    image_rows,
     interval,
-    panels,
-    show_image,
+    mark,
     subplots,
 )
 from nrp.evaluation import Result
@@ -31,11 +32,9 @@ _MARKS = tuple(zip((BLUE, RED, GREEN, GREY, "black"), STYLES, "os^Dv", strict=Tr
 def final_patterns(patterns: Result, alphas: Sequence[float]) -> Figure:
     """The magnetization at the end of the sweep, one picture per anisotropy."""
     a = patterns.arrays
-    figure, axes = panels(len(alphas), (9.0, 1.9))
-    for ax, place in zip(axes, nearest(a["alphas"], alphas), strict=True):
-        picture = show_image(ax, a["final_states"][place], title=f"α = {a['alphas'][place]:g}")
-    figure.colorbar(picture, ax=axes, shrink=0.8, label="φ")
-    return figure
+    places = nearest(a["alphas"], alphas)
+    titles = [f"α = {alpha:g}" for alpha in a["alphas"][places]]
+    return image_rows({"": a["final_states"][places]}, titles, (9.0, 1.9))
 
 
 def descriptors(result: Result) -> Figure:
@@ -106,9 +105,7 @@ def topology_change(patterns: Result) -> Figure:
     axes[0].legend(fontsize=8)
     axes[0].set(xlabel="anisotropy α", ylabel="change of the persistence images", ylim=(0, None))
     rows = patterns.select(metric="labyrinth_share")
-    value, low, high = interval(rows)
-    errors = [value - low, high - value]
-    axes[1].errorbar(rows.anisotropy, value, errors, fmt="o", ms=4, color=BLUE, elinewidth=1)
+    error_bars(axes[1], rows.anisotropy, rows, marker="o", ls="", color=BLUE)
     for name in ("labyrinth_end", "labyrinth_return"):
         if np.isfinite(place := patterns.value(name)):
             axes[1].axvline(place, color=RED, ls="--", lw=1)
@@ -127,10 +124,8 @@ def formation(result: Result, alphas: Sequence[float]) -> Figure:
     axes[0].legend(fontsize=8)
     _with_interval(axes[1], result, "merged_share")
     axes[1].set(xlabel="anisotropy α", ylabel="share of domains that merge", ylim=(-0.05, 1.05))
-    for name, label, style in (
-        ("domain_time", "half of the domains", PAIR[0]),
-        ("filling_time", "half of the area", PAIR[1]),
-    ):
+    times = {"domain_time": "half of the domains", "filling_time": "half of the area"}
+    for (name, label), style in zip(times.items(), PAIR, strict=True):
         rows = result.select(metric=name)
         axes[2].plot(rows.anisotropy, rows.value, label=label, **style)
     axes[2].set(xlabel="anisotropy α", ylabel="time from the onset", ylim=(0, None))
@@ -146,10 +141,7 @@ def onset_times(result: Result) -> Figure:
     ax.plot(a["alphas"], a["onset_times"].mean(axis=0), color=RED, label="T_init, disordered (dots: samples)")
     ax.plot(a["alphas"], a["critical_time"], "--", color=BLUE, label="clean film loses stability")
     for threshold, label in zip(a["thresholds"], ("8/π", "1 + 8/π"), strict=True):
-        ax.axvline(threshold, color=GREY, ls=":", lw=1)
-        ax.annotate(
-            label, (threshold, 0.02), xycoords=("data", "axes fraction"), fontsize=8, ha="right", rotation=90
-        )
+        mark(ax, threshold, label, color=GREY, linestyle=":")
     ax.set(xlabel="anisotropy α", ylabel="time")
     ax.legend(fontsize=8)
     return figure
@@ -161,10 +153,8 @@ def sensitivity(result: Result, cases: Sequence[str]) -> Figure:
     for ax, metric in zip(axes, ("onset_time", "negative_domains"), strict=True):
         for shift, (case, (color, line, marker)) in enumerate(zip(cases, _MARKS, strict=False)):
             rows = result.select(metric=metric, case=case)
-            value, low, high = interval(rows)
-            style = {"color": color, "ls": line, "marker": marker, "ms": 4, "lw": 1.2}
             at = rows.anisotropy + 0.02 * shift
-            ax.errorbar(at, value, [value - low, high - value], label=case, **style)
+            error_bars(ax, at, rows, color=color, ls=line, marker=marker, label=case)
         ax.set(xlabel="anisotropy α")
     axes[0].set(ylabel="onset time")
     axes[1].set(ylabel="negative domains per 64 × 64", ylim=(0, None))
@@ -174,13 +164,8 @@ def sensitivity(result: Result, cases: Sequence[str]) -> Figure:
 
 def readings(result: Result, cases: dict[str, str], alphas: Sequence[float]) -> Figure:
     """Final states for the readings of λ(r), one row each, at some anisotropies."""
-    figure, axes = subplots(len(cases), len(alphas), (8.6, 1.75 * len(cases)))
-    names = result.table["case"].drop_duplicates().tolist()
-    for line, (row, (case, label)) in enumerate(zip(axes, cases.items(), strict=True)):
-        images = result.arrays[f"final_{names.index(case)}"]
-        for ax, place in zip(row, nearest(result.arrays["alphas"], alphas), strict=True):
-            title = f"α = {result.arrays['alphas'][place]:g}" if line == 0 else ""
-            picture = show_image(ax, images[place], title=title)
-        row[0].set_ylabel(label)
-    figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
-    return figure
+    a = result.arrays
+    names, places = result.table["case"].unique().tolist(), nearest(a["alphas"], alphas)
+    rows = {label: a[f"final_{names.index(case)}"][places] for case, label in cases.items()}
+    titles = [f"α = {alpha:g}" for alpha in a["alphas"][places]]
+    return image_rows(rows, titles, (8.6, 1.75 * len(cases)))

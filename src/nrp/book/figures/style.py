@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -45,12 +47,6 @@ def subplots(rows: int, columns: int, size: tuple[float, float], **options: Any)
     return figure, axes
 
 
-def panels(count: int, size: tuple[float, float], **options: Any) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its axes in a row, as a list also if there is only one."""
-    figure, axes = subplots(1, count, size, squeeze=False, **options)
-    return figure, list(axes[0])
-
-
 def interval(rows: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
     """Return the values of some rows and the ends of their intervals; without one, the value itself."""
     return rows["value"], rows["low"].fillna(rows["value"]), rows["high"].fillna(rows["value"])
@@ -67,7 +63,36 @@ def show_image(
     return picture
 
 
-def band(ax: Axes, time: ndarray, values: ndarray, *, color: str, linestyle: str, label: str) -> None:
+def image_rows(
+    rows: Mapping[str, Iterable[ndarray]], titles: Sequence[str], size: tuple[float, float]
+) -> Figure:
+    """Return rows of fields with their labels at the left, titles above the first, and one colour bar."""
+    figure, axes = subplots(len(rows), len(titles), size, squeeze=False)
+    for line, (label, images) in zip(axes, rows.items(), strict=True):
+        line[0].set_ylabel(label)
+        for ax, image in zip(line, images, strict=True):
+            picture = show_image(ax, image)
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title, fontsize=9)
+    figure.colorbar(picture, ax=axes, shrink=0.7, label="φ")
+    return figure
+
+
+def band(ax: Axes, x: ndarray, curves: ndarray, *, color: str, linestyle: Any, label: str) -> None:
     """Draw the mean of some curves and the range they fill."""
-    ax.fill_between(time, values.min(axis=0), values.max(axis=0), color=color, alpha=0.25)
-    ax.plot(time, values.mean(axis=0), color=color, linestyle=linestyle, lw=1.2, label=label)
+    ax.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.2)
+    ax.plot(x, curves.mean(axis=0), color=color, linestyle=linestyle, lw=1.4, label=label)
+
+
+def error_bars(ax: Axes, x: Any, rows: pd.DataFrame, *, cut: float = -np.inf, **style: Any) -> None:
+    """Draw the values of some rows and their intervals, cut where they are lower than wanted."""
+    value, low, high = (each.clip(lower=cut) for each in interval(rows))
+    ax.errorbar(x, value, [value - low, high - value], ms=4, lw=1.2, **style)
+
+
+def mark(ax: Axes, x: float, words: str, *, color: str, linestyle: Any, top: bool = False) -> None:
+    """Draw an upright line with words along it, at its foot or at its top."""
+    ax.axvline(x, color=color, linestyle=linestyle, lw=1)
+    y, va = (0.98, "top") if top else (0.02, "bottom")
+    look: dict[str, Any] = {"color": color, "fontsize": 8, "rotation": 90, "ha": "right", "va": va}
+    ax.text(x, y, words, transform=ax.get_xaxis_transform(), **look)

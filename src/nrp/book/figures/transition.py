@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy import ndarray
 
 from nrp.analysis.transition.continuity import weighed
 from nrp.analysis.transition.controls import ControlSettings, Kind
-from nrp.book.figures.style import BLUE, GREEN, GREY, PAIR, RED, STYLES, subplots
+from nrp.book.figures.style import BLUE, GREEN, GREY, PAIR, RED, STYLES, band, error_bars, mark, subplots
 from nrp.evaluation import Result
 
 TESTED = {
@@ -55,7 +53,7 @@ def companions(results: dict[str, Result]) -> Figure:
             ("decoded_rate", "decoded, one V for all α", BLUE, "--"),
             ("separate_rate", "decoded, one V for each α", RED, ":"),
         ):
-            _spread(ax, a["alphas"], a[name], color=color, ls=line, label=label)
+            band(ax, a["alphas"], a[name], color=color, linestyle=line, label=label)
         ax.set(title=f"arm {arm}", xlabel="anisotropy α", ylim=(0, None))
     axes[0].set(ylabel="rms of ∂φ/∂t at T_init")
     axes[0].legend(fontsize=8)
@@ -66,34 +64,22 @@ def moments(result: Result) -> Figure:
     """The gradient at other moments, its part along unstable directions, and that on other disorder."""
     a = result.arrays
     figure, axes = subplots(1, 3, (9.8, 3.3))
-    names = (
-        "gradient 10 before",
-        "onset_gradient_interpolated",
-        "gradient 10 after",
-        "gradient at the fastest",
-    )
-    labels = ("10 before T_init", "at T_init", "10 after T_init", "where the film is fastest")
-    for name, label, line, color in zip(names, labels, STYLES, (GREY, BLUE, RED, GREEN), strict=False):
-        _spread(axes[0], a["alphas"], a[name], color=color, ls=line, label=label)
-    for name, label, style in (
-        ("onset_gradient", "the whole gradient", PAIR[0]),
-        ("unstable_gradient", "along unstable directions", PAIR[1]),
+    for ax, name, label, color, line in (
+        (axes[0], "gradient 10 before", "10 before T_init", GREY, "-"),
+        (axes[0], "onset_gradient_interpolated", "at T_init", BLUE, "--"),
+        (axes[0], "gradient 10 after", "10 after T_init", RED, ":"),
+        (axes[0], "gradient at the fastest", "where the film is fastest", GREEN, "-."),
+        (axes[1], "onset_gradient", "the whole gradient", BLUE, "-"),
+        (axes[1], "unstable_gradient", "along unstable directions", RED, "--"),
+        (axes[2], "gradient on other samples", "other disorder", RED, "--"),
     ):
-        _spread(axes[1], a["alphas"], a[name], color=style["color"], ls=style["linestyle"], label=label)
+        band(ax, a["alphas"], a[name], color=color, linestyle=line, label=label)
     first = a["onset_gradient_interpolated"][0]
     axes[2].plot(a["alphas"], first, color=BLUE, lw=1.4, label="its own sample")
-    _spread(axes[2], a["alphas"], a["gradient on other samples"], color=RED, ls="--", label="other disorder")
     for ax in axes:
         ax.set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖", ylim=(0, None))
         ax.legend(fontsize=7)
     return figure
-
-
-def _spread(ax: Axes, x: ndarray, curves: ndarray, *, color: str, ls: object, label: str) -> None:
-    """Draw the mean of some curves and the range they fill."""
-    if len(curves) > 1:
-        ax.fill_between(x, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.18)
-    ax.plot(x, curves.mean(axis=0), color=color, ls=ls, lw=1.4, label=label)
 
 
 def tested_curves(result: Result, tests: Result) -> Figure:
@@ -118,14 +104,11 @@ def beads(power: Result) -> Figure:
     """What is read at the onset of beads in landscapes that change smoothly, or jump, at a known α."""
     kinds = power.select(system="bead", metric="rate_error")["split"].tolist()
     figure, axes = subplots(1, len(kinds), (9.6, 3.1), sharey=True)
+    a, read = power.arrays, {"decoded_rate": "one V for all α", "separate_rate": "one V for each α"}
     for ax, kind in zip(axes, kinds, strict=True):
-        a = power.arrays
         alphas, truth = a[f"{kind}/alphas"], a[f"{kind}/onset_rate"]
         ax.plot(alphas, truth / truth.mean(), color=GREY, lw=4, alpha=0.5, label="true rate")
-        for name, label, style in (
-            ("decoded_rate", "one V for all α", PAIR[0]),
-            ("separate_rate", "one V for each α", PAIR[1]),
-        ):
+        for (name, label), style in zip(read.items(), PAIR, strict=True):
             ax.plot(alphas, a[f"{kind}/{name}"] / truth.mean(), lw=1.4, label=label, **style)
         ax.set(title=kind, xlabel="anisotropy α")
     axes[0].set(ylabel="rate at the onset over its mean")
@@ -135,13 +118,12 @@ def beads(power: Result) -> Figure:
 
 def detection(power: Result, kinds: Sequence[Kind]) -> Figure:
     """How often the test raises an alarm, against the size of the jump and the width of a smooth change."""
-    sides = (
-        ("detection_rate", {kind.label: f"{kind.jump:g}" for kind in kinds if kind.jump}),
-        (
-            "false_alarm_rate",
-            {k.label: f"width {k.width:g}" if k.width else "no change" for k in kinds if k.smooth},
-        ),
-    )
+    sides = {
+        "detection_rate": {k.label: f"{k.jump:g}" for k in kinds if k.jump},
+        "false_alarm_rate": {
+            k.label: f"width {k.width:g}" if k.width else "no change" for k in kinds if k.smooth
+        },
+    }
     figure, axes = subplots(1, 2, (9.0, 3.4), sharey=True)
     styles = {
         "onset_gradient_interpolated": ("one V for all α", BLUE, "o", "-"),
@@ -149,13 +131,11 @@ def detection(power: Result, kinds: Sequence[Kind]) -> Figure:
         "onset_rate": ("true rate", GREY, "^", ":"),
     }
     for shift, (curve, (label, color, marker, line)) in enumerate(styles.items()):
-        for ax, (metric, names) in zip(axes, sides, strict=True):
+        for ax, (metric, names) in zip(axes, sides.items(), strict=True):
             rows = power.select(metric=metric, case=curve, system=kinds[0].system)
             rows = rows.set_index("split").loc[list(names)]
-            value, low, high = (rows[name].to_numpy() for name in ("value", "low", "high"))
             at = np.arange(len(rows)) + 0.12 * (shift - 1)
-            style = {"color": color, "marker": marker, "ls": line, "ms": 5, "lw": 1.2}
-            ax.errorbar(at, value, [value - low, high - value], label=label, capsize=2, **style)
+            error_bars(ax, at, rows, color=color, marker=marker, ls=line, label=label, capsize=2)
             ax.set_xticks(np.arange(len(rows)), labels=list(names.values()), fontsize=8)
     axes[0].set(
         xlabel="jump, as a share of the mean rate", ylabel="share of runs with an alarm", ylim=(-0.05, 1.05)
@@ -171,9 +151,8 @@ def mobile_films(power: Result, usual: ControlSettings, jumping: ControlSettings
     figure, axes = subplots(1, 2, (8.6, 3.0))
     factor = jumping.kind.mobility
     films = (usual.kind.label, "mobility × 1"), (jumping.kind.label, f"mobility × {factor:g} above")
-    for ax, curve, words in zip(
-        axes, ("onset_rate", "onset_time"), ("rms of ∂φ/∂t at T_init", "T_init"), strict=True
-    ):
+    shown = {"onset_rate": "rms of ∂φ/∂t at T_init", "onset_time": "T_init"}
+    for ax, (curve, words) in zip(axes, shown.items(), strict=True):
         for (kind, label), style in zip(films, PAIR, strict=True):
             ax.plot(a[f"{kind}/alphas"], a[f"{kind}/{curve}"], lw=1.4, label=label, **style)
         ax.axvline(jumping.place, color=GREY, ls="--", lw=1)
@@ -189,12 +168,11 @@ def hexagons(power: Result, kind: Kind, end: float) -> Figure:
     """
     a = power.arrays
     figure, axes = subplots(1, 2, (8.6, 3.0))
-    g = a[f"{kind.label}/alphas"]
-    axes[0].plot(g, a[f"{kind.label}/onset_rate"], "o-", ms=3, color=BLUE)
-    axes[0].set(xlabel="strength g of the quadratic term", ylabel="rms of ∂φ/∂t at T_init", ylim=(0, None))
-    axes[1].plot(g, a[f"{kind.label}/final_domains"], "s-", ms=3, color=RED)
-    axes[1].set(xlabel="strength g of the quadratic term", ylabel="domains at the end", ylim=(0, None))
-    for ax in axes:
+    shown = {"onset_rate": "rms of ∂φ/∂t at T_init", "final_domains": "domains at the end"}
+    looks = ({"color": BLUE, "marker": "o"}, {"color": RED, "marker": "s"})
+    for ax, (curve, words), look in zip(axes, shown.items(), looks, strict=True):
+        ax.plot(a[f"{kind.label}/alphas"], a[f"{kind.label}/{curve}"], ms=3, **look)
+        ax.set(xlabel="strength g of the quadratic term", ylabel=words, ylim=(0, None))
         ax.axvline(end, color=GREY, ls="--", lw=1)
     return figure
 
@@ -203,10 +181,11 @@ def smooth_and_sharp(result: Result) -> Figure:
     """The gradient at onset and the number of final domains on one axis of anisotropy."""
     a = result.arrays
     figure, ax = subplots(1, 1, (6.4, 3.2))
-    for name, label, style in (
-        ("onset_gradient_interpolated", "‖∂V/∂z‖ at T_init", PAIR[0]),
-        ("negative_domains", "negative domains in the final state", PAIR[1]),
-    ):
+    shown = {
+        "onset_gradient_interpolated": "‖∂V/∂z‖ at T_init",
+        "negative_domains": "negative domains in the final state",
+    }
+    for (name, label), style in zip(shown.items(), PAIR, strict=True):
         curve = a[name].mean(axis=0)
         ax.plot(a["alphas"], curve / curve.max(), label=label, **style)
     ax.set(xlabel="anisotropy α", ylabel="share of the largest value", ylim=(0, 1.05))
@@ -226,19 +205,8 @@ def thresholds(result: Result, patterns: Result) -> Figure:
     ):
         axes[0].plot(a["alphas"], a[name], color=color, ls=line, label=label)
     for name in ("labyrinth_end", "labyrinth_return"):
-        place = patterns.value(name)
-        if np.isfinite(place):
-            axes[0].axvline(place, color=GREEN, lw=1, ls=(0, (1, 2)))
-            axes[0].annotate(
-                name.replace("_", " "),
-                (place, 0.98),
-                xycoords=("data", "axes fraction"),
-                fontsize=7,
-                ha="right",
-                va="top",
-                rotation=90,
-                color=GREEN,
-            )
+        if np.isfinite(place := patterns.value(name)):
+            mark(axes[0], place, name.replace("_", " "), color=GREEN, linestyle=(0, (1, 2)), top=True)
     axes[0].set(xlabel="anisotropy α", ylabel="external field h")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8)
     for field, energy, line in zip(a["fields"], a["lattice_energy"], STYLES, strict=True):
