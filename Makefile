@@ -14,7 +14,7 @@ book: $(READY)
 	$(BIN)/nrp book --profile $(PROFILE)
 
 test: $(READY)
-	$(BIN)/python -m pytest tests -m "not browser"
+	$(BIN)/python -m pytest tests -m "not browser" -n auto --dist loadfile
 
 browser: $(READY)
 	$(BIN)/python -m pytest tests -m browser

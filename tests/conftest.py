@@ -1,5 +1,6 @@
 """What all tests share: checked shapes and types, and a store of their own."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -67,8 +68,8 @@ def book_root(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def book_store(tmp_path_factory):
-    """One store for all builds of the book."""
-    return Store(tmp_path_factory.mktemp("runs"))
+    """One store for all builds of the book; ``$NRP_TEST_RUNS`` shares it with another run of the tests."""
+    return Store(os.environ.get("NRP_TEST_RUNS") or tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture

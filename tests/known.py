@@ -107,13 +107,24 @@ class TruePlane(ReducedModel):
         self.disorder = torch.tensor(system.disorder) if system.disordered else None
 
     def potential(self, z, controls):
+        phi, waves, h, local, quadratic = self._parts(z, controls)
+        density = local * (phi**4 / 4 - phi**2 / 2) - quadratic * phi**3 / 3 - phi * waves / 2 - h * phi
+        return density.mean((-2, -1)).to(z.dtype)
+
+    def slope(self, z, controls):
+        """By hand, which takes a quarter of the time."""
+        phi, waves, h, local, quadratic = self._parts(z, controls)
+        square = phi.square()
+        slope = local * (square - 1) * phi - quadratic * square - waves - h
+        return (slope / self.side).flatten(-2).to(z.dtype)
+
+    def _parts(self, z, controls):
         phi = self.side * z.double().unflatten(-1, (self.side, self.side))
         waves = torch.fft.irfft2(self.linear * torch.fft.rfft2(phi), s=(self.side, self.side))
         alpha, h = (controls[..., i, None, None].double() for i in range(2))
         # The strength of the double well in the film, of the quadratic term in the Swift–Hohenberg field.
         local, quadratic = (1.0, alpha) if self.disorder is None else (alpha * self.disorder, 0.0)
-        density = local * (phi**4 / 4 - phi**2 / 2) - quadratic * phi**3 / 3 - phi * waves / 2 - h * phi
-        return density.mean((-2, -1)).to(z.dtype)
+        return phi, waves, h, local, quadratic
 
 
 class Modes(ReducedModel):

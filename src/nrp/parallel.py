@@ -29,7 +29,13 @@ _inside_a_task = ContextVar("inside_a_task", default=False)
 
 
 def map_tasks(
-    function: Callable, tasks: Sequence[tuple], *, workers: int | None = None, title: str, threads: int = 1
+    function: Callable,
+    tasks: Sequence[tuple],
+    *,
+    workers: int | None = None,
+    title: str,
+    threads: int = 1,
+    here: bool = False,
 ) -> list:
     """Return the results of a function for many tuples of arguments, in the order of these tasks.
 
@@ -37,10 +43,10 @@ def map_tasks(
     processes of this machine; the results are the same.  A map inside a task runs where that task does.
 
     The function is called as ``function(*task)``; it, the tasks and the results must be picklable.  Dask runs
-    a task again when it loses its worker, and a task has to allow that.  On this machine the `workers` are
-    processes, by default one per core, in which a task has so many `threads`; a single one is this process,
-    which runs task after task with all cores.  What the tasks tell of their own progress is silent, except
-    that of a single task in this process.
+    a task again when it loses its worker, and a task has to allow that; tasks that must run `here` never go
+    there.  On this machine the `workers` are processes, by default one per core, in which a task has so many
+    `threads`; a single one is this process, which runs task after task with all cores.  What the tasks tell
+    of their own progress is silent, except that of a single task in this process.
 
     Raises
     ------
@@ -49,7 +55,7 @@ def map_tasks(
         raised here, and the tasks that have not begun are dropped.
     """
     tasks = list(tasks)
-    client = _active_client()
+    client = None if here else _active_client()
     workers = 1 if _inside_a_task.get() else min(workers or os.cpu_count() or 1, len(tasks))
     if client is not None:
         done = _on_cluster(client, function, tasks, threads)

@@ -20,13 +20,19 @@ import yaml
 from papermill.exceptions import strip_color
 
 from nrp import __version__
-from nrp.book.chapters import chapter_names, run_chapter
+from nrp.base import InvalidSetting
+from nrp.book.chapters import ChapterFailed, chapter_names, run_chapter
 from nrp.book.texts import nothing_in_the_way, read_config, read_pages, read_text
 from nrp.book.vendor import SPHINX_CONFIG, vendored_files
+from nrp.parallel import map_tasks
 from nrp.pipeline.profiles import profile as profile_of
+from nrp.progress import tell
 from nrp.store import Store, write_text
 
 _STATUS = "chapters/status.md"
+
+_CHAPTERS_AT_ONCE = 2
+"""Each takes up to 3 GB."""
 _API = Path("chapters/api")
 """Where Sphinx writes a page for each module."""
 _TABLE = "```{nb-exec-table}\n```"
@@ -64,7 +70,7 @@ def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = 
         for folder in ("source/chapters", "_build", "html"):
             (target / folder).mkdir(parents=True, exist_ok=True)
     scripts = vendored_files(store) if offline else {}
-    executed = {name: run_chapter(name, {"profile": profile}, root=root, store=store) for name in names}
+    executed = _execute(names, profile, root, store)
     files = _pages(root, executed)
     files |= {f"chapters/assets/vendor/{name}": path for name, path in scripts.items()}
     files["_config.yml"] = _config(config, profile, offline=offline)
@@ -78,6 +84,25 @@ def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = 
         _run_sphinx(target / "source", target)
         _publish(target / "_build" / "html", target / "html")
     return target / "html" / "index.html"
+
+
+def _execute(names: list[str], profile: str, root: Path, store: Store) -> dict[str, Path]:
+    """Return the executed copies; where chapters fail, the first error is raised when all are done."""
+    tasks = [(name, profile, root, store) for name in names]
+    title = f"running {len(tasks)} chapters"
+    copies = map_tasks(_copy_or_error, tasks, workers=_CHAPTERS_AT_ONCE, title=title, here=True)
+    if errors := [copy for copy in copies if isinstance(copy, Exception)]:
+        for error in errors[1:]:
+            tell(f"book: {error}")
+        raise errors[0]
+    return dict(zip(names, copies, strict=True))
+
+
+def _copy_or_error(name: str, profile: str, root: Path, store: Store) -> Path | Exception:
+    try:
+        return run_chapter(name, {"profile": profile}, root=root, store=store)
+    except (ChapterFailed, InvalidSetting) as error:
+        return error
 
 
 def _pages(root: Path, executed: dict[str, Path]) -> dict[str, Path | str]:

@@ -41,8 +41,10 @@ def _choose_cache_and_buttons(app: Sphinx, config: Config) -> None:
 
 def _forget_modules(app: Sphinx) -> None:
     modules = {"nrp", *(module.name for module in walk_packages(nrp.__path__, "nrp."))}
-    for page in (Path(app.srcdir) / "chapters" / "api").glob("*.rst"):
-        if page.stem not in modules:
+    pages = list((Path(app.srcdir) / "chapters" / "api").glob("*.rst"))
+    if not modules.issuperset(page.stem for page in pages):
+        # All of them, for those of packages list their modules; autosummary writes them again.
+        for page in pages:
             page.unlink()
 
 
