@@ -196,7 +196,8 @@ def test_parameters_are_listed_with_what_is_allowed(root):
         "latent",
         "anisotropies",
     ]
-    assert lines[1] == "count: usually 1"
+    assert lines[0].startswith("profile: how much is simulated and trained; one of mini, book, paper")
+    assert lines[1] == "count: any value of this type; usually 1"
     assert lines[4] == PARAMETERS["latent"].line("latent", profile("mini"))
     with pytest.raises(InvalidSetting, match="chapter = 'prose': must be one of index"):
         parameter_lines("prose", root=root, profile=profile("mini"))

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import jupytext
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 
@@ -13,6 +14,7 @@ from nrp.base import InvalidSetting
 from nrp.book import claims as module
 from nrp.book.claims import Claim, ClaimFailed, all_claims, claims
 from nrp.book.report import number
+from nrp.evaluation import Result, row
 from nrp.pipeline import Study
 from nrp.pipeline.parameters import PARAMETERS
 from nrp.pipeline.published import published_names
@@ -163,6 +165,17 @@ def test_of_several_rows_the_smallest_or_largest_is_read(store, pick, end):
     row = {"result": "published paper", "metric": "skill", "where": where, "pick": pick}
     claim = Claim.parse({"row": row, "book": {"above": 0}})
     assert claim.measured(study) == end(study.published("paper").select(metric="skill", **where)["value"])
+
+
+@pytest.mark.parametrize("known", [1, 2])
+def test_a_rival_that_is_missing_or_ran_away_makes_no_claim_true(store, monkeypatch, known):
+    rivals = [row("advantage", 0.5, case="over lookup"), row("advantage", np.nan, case="over pod")]
+    result = Result.of(rivals[:known])
+    monkeypatch.setattr(Study, "published", lambda study, name: result)
+    where = {"case": ["over lookup", "over pod"]}
+    named = {"result": "published paper", "metric": "advantage", "where": where, "pick": "smallest"}
+    claim = Claim.parse({"row": named, "book": {"above": 0}})
+    assert not claim.book.holds(claim.measured(Study("book", store)))
 
 
 def test_a_row_that_is_not_the_only_one_or_not_there_is_nothing_measured(store):

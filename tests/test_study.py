@@ -77,6 +77,11 @@ def test_a_setting_of_the_system_is_reached_through_its_dataset(store):
     assert study.is_changed
 
 
+def test_a_parameter_of_tables_alone_is_a_change_too(store):
+    assert Study.of("mini", store, lead_time=1).is_changed
+    assert not Study.of("mini", store, lead_time=None).is_changed
+
+
 def test_none_changes_nothing(store):
     study = Study("mini", store, films={"sweep_rate": None}, paper=None, solver={"box": None})
     assert not study.is_changed

@@ -28,11 +28,13 @@ from nrp import __version__
 from nrp.base import InvalidSetting
 from nrp.book.texts import nothing_in_the_way, read_notebook, read_pages, read_text
 from nrp.pipeline.parameters import PARAMETERS
-from nrp.pipeline.profiles import Profile, profile
+from nrp.pipeline.profiles import PROFILES, Profile, profile
 from nrp.pipeline.published import published_folder
 from nrp.progress import tell
 from nrp.store import Store
 
+_WORDS = {"profile": f"how much is simulated and trained; one of {', '.join(PROFILES)}"}
+"""What a parameter is that changes no setting."""
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of the package, whose code the chapters call."""
 
@@ -65,7 +67,7 @@ def parameter_lines(name: str, *, root: Path | str, profile: Profile) -> list[st
     return [
         PARAMETERS[parameter].line(parameter, profile)
         if parameter in PARAMETERS
-        else f"{parameter}: usually {default!r}"
+        else f"{parameter}: {_WORDS.get(parameter, 'any value of this type')}; usually {default!r}"
         for parameter, default in declared.items()
     ]
 

@@ -49,14 +49,18 @@ class Row(Settings):
         Raises
         ------
         KeyError
-            If there is no such row, or more than one and none is picked.
+            If there is no such row, none with one of the listed values, or more than one and none is picked.
         """
         kind, _, name = self.result.rpartition(" ")
         result = study.published(name) if kind == "published" else study.result(name)
-        found = rows(result, self.metric, **self.where)[self.column]
-        if self.pick == "only" and len(found) > 1:
-            raise KeyError(f"{len(found)} rows with metric {self.metric} and {self.where}")
-        return float(found.min() if self.pick == "smallest" else found.max())
+        found = rows(result, self.metric, **self.where)
+        for column, allowed in self.where.items():
+            if isinstance(allowed, list) and (absent := set(allowed) - set(found[column])):
+                raise KeyError(f"no row with metric {self.metric} and {column} in {sorted(absent)}")
+        values = found[self.column].to_numpy()
+        if self.pick == "only" and len(values) > 1:
+            raise KeyError(f"{len(values)} rows with metric {self.metric} and {self.where}")
+        return float(values.min() if self.pick == "smallest" else values.max())  # nan if any is
 
 
 class Bound(Settings):

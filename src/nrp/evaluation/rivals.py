@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
-from pysindy import STLSQ, PolynomialLibrary
 from scipy.interpolate import RegularGridInterpolator
 from torch import Tensor
 
@@ -89,6 +88,8 @@ def polynomial_flow(
     without them it explodes beside the data.  A state that runs away counts as one half beyond the largest
     that was seen.
     """
+    from pysindy import STLSQ, PolynomialLibrary  # which takes half a second
+
     unit, speed = z.std(axis=0).mean(), np.sqrt(np.mean(z_rate**2))
     draws = noise * np.random.default_rng(0).normal(size=(_COPIES, *z.shape))
     states = np.concatenate([np.concatenate([part, controls], axis=1) for part in z / unit + draws])

@@ -60,9 +60,9 @@ class Parameter:
         """The allowed values, in words."""
         return _words(TypeAdapter(self.allowed).json_schema())
 
-    def usual(self, profile: Profile) -> Any:
-        """Return the value in a profile."""
-        target = self.targets[0] if self.targets else ""
+    def usual(self, profile: Profile, target: str = "") -> Any:
+        """Return the value in a profile, of one of the targets; by default of the first."""
+        target = target or next(iter(self.targets), "")
         if target in profile.models:
             return getattr(profile.models[target].settings, self.setting)
         if target in profile.datasets:
@@ -75,7 +75,13 @@ class Parameter:
 
     def line(self, name: str, profile: Profile) -> str:
         """Return what a reader needs to know of it, in one line."""
-        return f"{name}: {self.text}; unit {self.unit}; {self.range}; in this profile {self.usual(profile)!r}"
+        unit = "no unit" if self.unit == "1" else f"unit {self.unit}"
+        values = {target: self.usual(profile, target) for target in self.targets or ("",)}
+        if len(set(values.values())) == 1:
+            usual = repr(self.usual(profile))
+        else:
+            usual = ", ".join(f"{value!r} ({target})" for target, value in values.items())
+        return f"{name}: {self.text}; {unit}; {self.range}; in this profile {usual}"
 
 
 def _words(schema: dict[str, Any]) -> str:
@@ -127,13 +133,21 @@ PARAMETERS: dict[str, Parameter] = {
         "field / time",
     ),
     "dx": Parameter("grid spacing", _field(FilmSettings, "dx"), (*_FILMS, "loops"), "dx", "length"),
-    "disorder": Parameter("reading of λ(r)", _field(FilmSettings, "disorder"), _FILMS, "disorder"),
+    "disorder": Parameter(
+        "λ(r) of the medium: 1 + μ/4 (quarter), 1 + μ (unit_mean), μ (zero_mean) or 1 (none)",
+        _field(FilmSettings, "disorder"),
+        _FILMS,
+        "disorder",
+    ),
     "disorder_strength": Parameter(
         "standard deviation of μ", _field(FilmSettings, "disorder_strength"), _FILMS, "disorder_strength"
     ),
     "latent": Parameter("dimension of the latent state", _field(ModelSettings, "latent"), _ARMS, "latent"),
     "dynamics_weight": Parameter(
-        "λ of Eq. (2)", _field(ModelSettings, "dynamics_weight"), _ARMS[:1], "dynamics_weight"
+        "λ of Eq. (2), in the arm paper",
+        _field(ModelSettings, "dynamics_weight"),
+        _ARMS[:1],
+        "dynamics_weight",
     ),
     "epochs": Parameter("epochs of training", _field(ModelSettings, "epochs"), _ARMS, "epochs"),
     "anisotropies": Parameter(

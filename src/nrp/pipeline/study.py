@@ -85,7 +85,9 @@ class Study:
 
         See `nrp.pipeline.parameters.PARAMETERS`.
         """
-        return cls(name, store, **overrides(**parameters))
+        study = cls(name, store, **overrides(**parameters))
+        study.is_changed = any(value is not None for value in parameters.values())
+        return study
 
     def dataset(self, name: str) -> xr.Dataset:
         """Return one of the `datasets`."""

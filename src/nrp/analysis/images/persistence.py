@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from gudhi import PeriodicCubicalComplex
-from gudhi.representations import PersistenceImage
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -34,6 +33,8 @@ def persistence_image(intervals: Float[ndarray, "interval 2"]) -> Float[ndarray,
     finite = intervals[np.isfinite(intervals).all(axis=1)]
     if not len(finite):
         return np.zeros((_PIXELS, _PIXELS))
+    from gudhi.representations import PersistenceImage  # which takes half a second
+
     lowest, highest = _SPAN
     width = highest - lowest
     image = PersistenceImage(

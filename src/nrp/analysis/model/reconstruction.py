@@ -9,7 +9,6 @@ import torch
 import xarray as xr
 from jaxtyping import Float
 from numpy import ndarray
-from skdim.id import MLE
 
 from nrp.analysis.film.runs import nearest
 from nrp.analysis.model.forecast import forecast
@@ -121,6 +120,8 @@ def intrinsic_dimension(films: xr.Dataset, *, neighbours: Sequence[int] = (5, 10
     images = load_frames(films).images[torch.from_numpy(patterned)]
     mean, basis = leading_modes(images, min(128, *images.shape))
     x = ((images - mean) @ basis).double().numpy()
+    from skdim.id import MLE  # which takes half a second
+
     rows = []
     for count in neighbours:
         found = MLE().fit(x, n_neighbors=count)
