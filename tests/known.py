@@ -70,6 +70,9 @@ class TrueBead(ReducedModel):
         x, y = z[..., 0], z[..., 1]
         return controls[..., 0] * (x * x - 1) ** 2 / 4 + y * y / 2 - controls[..., 1] * x
 
+    def slope(self, z, controls):
+        return torch.func.grad(lambda state: self.potential(state, controls).sum())(z)
+
 
 def swept(beads: xr.Dataset) -> xr.Dataset:
     """Films of beads as if each had its own anisotropy, a field that falls, and pixels that turn negative."""

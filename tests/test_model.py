@@ -91,6 +91,15 @@ def test_curvature_is_the_derivative_of_the_slope(images):
     torch.testing.assert_close(found, found.mT)
 
 
+@pytest.mark.parametrize("potential", ["free", "energy"])
+def test_the_slope_is_the_gradient_of_the_potential(images, potential):
+    model = built({"potential": potential}, images).double()
+    z, controls = torch.randn(3, 4, LATENT).double(), torch.rand(3, 4, 2).double()
+    with torch.no_grad():
+        by_hand = model.slope(z, controls)
+    torch.testing.assert_close(by_hand, model.slope(z, controls).detach(), atol=1e-12, rtol=1e-9)
+
+
 def test_metric_is_one_where_the_decoder_keeps_lengths(images):
     model = built({"encoder": "pod"}, images)
     z = model.encode(images[:3].double())

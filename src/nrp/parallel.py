@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
@@ -64,7 +65,9 @@ def map_tasks(
         done = pool(delayed(_run)(function, threads, *numbered) for numbered in enumerate(tasks))
     else:
         done = _in_this_process(function, tasks)
-    with closing(done):
+    with closing(done), warnings.catch_warnings():
+        # It is replaced: joblib ends processes whose memory has grown.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
         results = dict(progress(done, total=len(tasks), title=title))
     return [results[number] for number in range(len(tasks))]
 

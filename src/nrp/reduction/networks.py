@@ -58,6 +58,16 @@ class ResidualMLP(nn.Module):
             hidden = hidden + added
         return self.last(hidden), functional.linear(moved, self.last.weight)
 
+    def gradient(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch inputs"]:
+        """Return the gradient of the single output, as a forward pass; the same as by a backward pass."""
+        first = torch.tanh(self.first(x))
+        second = torch.tanh(self.second(first))
+        third = torch.tanh(self.third(first + second))
+        back = self.last.weight[0].expand_as(first)
+        for layer, hidden in ((self.third, third), (self.second, second)):
+            back = back + ((1 - hidden.square()) * back) @ layer.weight
+        return ((1 - first.square()) * back) @ self.first.weight
+
 
 class Autoencoder(nn.Module):
     """Coordinates x of an image ↔ latent states z; as it is, z is x: POD with as many modes."""
@@ -151,6 +161,15 @@ class FreePotential(nn.Module):
         hidden = torch.tanh(self.first(torch.cat([z, controls], dim=-1)))
         return self.last(torch.tanh(self.second(hidden))).squeeze(-1)
 
+    def gradient(
+        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch latent"]:
+        """Return ∂V/∂z, as a forward pass."""
+        first = torch.tanh(self.first(torch.cat([z, controls], dim=-1)))
+        second = torch.tanh(self.second(first))
+        back = ((1 - second.square()) * self.last.weight[0]) @ self.second.weight
+        return ((1 - first.square()) * back) @ self.first.weight[:, : z.shape[-1]]
+
 
 class EnergyPotential(nn.Module):
     """V = U(z, α) − h·M(z): an energy per area is linear in the field, and bounded below.
@@ -178,6 +197,15 @@ class EnergyPotential(nn.Module):
         state = torch.cat([GAIN * z, controls[..., self.others]], dim=-1)
         growth = functional.softplus(self.growth) / 2 * z.square().sum(-1)
         return self.network(state).squeeze(-1) + growth - controls[..., 1] * self.magnetization(z)
+
+    def gradient(
+        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch latent"]:
+        """Return ∂V/∂z, as a forward pass."""
+        state = torch.cat([GAIN * z, controls[..., self.others]], dim=-1)
+        energy = GAIN * self.network.gradient(state)[..., : z.shape[-1]]
+        moment = GAIN * self.moment.gradient(GAIN * z) + self.slope
+        return energy + functional.softplus(self.growth) * z - controls[..., 1:2] * moment
 
 
 class FreeField(nn.Module):
