@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 
 from nrp.base import InvalidSetting
 from nrp.book import claims as module
-from nrp.book.claims import Claim, ClaimFailed, all_claims, claims
+from nrp.book.claims import Claim, ClaimFailed, all_claims, claims, parse_claims
 from nrp.book.report import number
 from nrp.evaluation import Result, row
 from nrp.pipeline import Study
@@ -175,14 +175,31 @@ def test_a_rival_that_is_missing_or_ran_away_makes_no_claim_true(store, monkeypa
     where = {"case": ["over lookup", "over pod"]}
     named = {"result": "published paper", "metric": "advantage", "where": where, "pick": "smallest"}
     claim = Claim.parse({"row": named, "book": {"above": 0}})
-    assert not claim.book.holds(claim.measured(Study("book", store)))
+    if known == 1:
+        with pytest.raises(KeyError, match=r"case in \['over pod'\]"):
+            claim.measured(Study("book", store))
+    else:
+        assert not claim.book.holds(claim.measured(Study("book", store)))
 
 
-def test_a_row_that_is_not_the_only_one_or_not_there_is_nothing_measured(store):
+def test_a_row_that_is_not_the_only_one_or_not_there_is_nothing_measured(store, monkeypatch):
     for where in ({"split": "trained"}, {"split": "no such split"}):
         row = {"result": "published paper", "metric": "skill", "where": where}
         claim = Claim.parse({"row": row, "book": {"above": -1e9}})
-        assert not claim.book.holds(claim.measured(Study("book", store)))
+        with pytest.raises(KeyError, match=r"rows? with"):
+            claim.measured(Study("book", store))
+        monkeypatch.setattr(module, "all_claims", lambda claim=claim: {"it is so": claim})
+        with pytest.raises(ClaimFailed, match=r"it is so: nan is not at least -1e\+09 \(.*rows? with"):
+            claims(Study("book", store), "it is so")
+
+
+def test_claims_have_names_of_their_own_and_errors_name_them():
+    entry = "{row: {result: solver, metric: growth_rate_error}, book: {below: 1}}"
+    assert list(parse_claims(f"it is so: {entry}\n")) == ["it is so"]
+    with pytest.raises(InvalidSetting, match=r"claims\.yml, line 2: 'it is so' is there already"):
+        parse_claims(f"it is so: {entry}\nit is so: {entry}\n")
+    with pytest.raises(InvalidSetting, match=r"claims\.yml, 'it is so': below = 'one'"):
+        parse_claims(f"it is so: {entry.replace('below: 1', 'below: one')}\n")
 
 
 class TestHiddenCode:

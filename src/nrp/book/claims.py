@@ -107,21 +107,44 @@ class Claim(Settings):
         return self
 
     def measured(self, study: Study) -> float:
-        """Return the number in a study; nan where there is no such row."""
-        try:
-            value = self.row.value(study)
-            if self.over is not None:
-                value /= self.over.value(study)
-            return value - self.less.value(study) if self.less is not None else value
-        except KeyError:
-            return np.nan
+        """Return the number in a study.
+
+        Raises
+        ------
+        KeyError
+            If there is no such row, or more than one and none is picked.
+        """
+        value = self.row.value(study)
+        if self.over is not None:
+            value /= self.over.value(study)
+        return value - self.less.value(study) if self.less is not None else value
 
 
 @cache
 def all_claims() -> dict[str, Claim]:
     """Return all claims by their names."""
-    text = files("nrp.book").joinpath("claims.yml").read_text(encoding="utf-8")
-    return {name: Claim.parse(entry) for name, entry in yaml.safe_load(text).items()}
+    return parse_claims(files("nrp.book").joinpath("claims.yml").read_text(encoding="utf-8"))
+
+
+def parse_claims(text: str) -> dict[str, Claim]:
+    """Return the claims of a YAML text by their names.
+
+    Raises
+    ------
+    InvalidSetting
+        If two have one name, or an entry is no claim; the message names it.
+    """
+    found: dict[str, Claim] = {}
+    for key, value in yaml.compose(text, Loader=yaml.SafeLoader).value:
+        if key.value in found:
+            raise InvalidSetting(
+                f"claims.yml, line {key.start_mark.line + 1}: {key.value!r} is there already"
+            )
+        try:
+            found[key.value] = Claim.parse(yaml.safe_load(yaml.serialize(value)))
+        except InvalidSetting as error:
+            raise InvalidSetting(f"claims.yml, {key.value!r}: {error}") from None
+    return found
 
 
 def claims(study: Study, *names: str) -> HTML:
@@ -141,12 +164,17 @@ def claims(study: Study, *names: str) -> HTML:
             raise InvalidSetting(f"claim = {name!r}: must be one of those in claims.yml")
         claim = all_claims()[name]
         own = claim.mini if study.profile.name == "mini" else None
-        bound, value = own or claim.book, claim.measured(study)
+        bound = own or claim.book
+        try:
+            value, why = claim.measured(study), ""
+        except KeyError as error:
+            value, why = np.nan, f" ({error.args[0]})"
         holds = bound.holds(value)
         strict = not study.is_changed and (own is not None or study.profile.name in _STRICT)
         if (strict or claim.is_published) and not holds:
-            failed.append(f"{name}: {value:.6g} is not {bound}")
-        lines.append((name, number(value), str(bound), "✓ holds" if holds else "✗ does not hold"))
+            failed.append(f"{name}: {value:.6g} is not {bound}{why}")
+        verdict = "✓ holds" if holds else f"✗ does not hold{why}"
+        lines.append((name, number(value), str(bound), verdict))
     if failed:
         raise ClaimFailed("; ".join(failed))
     table = pd.DataFrame(lines, columns=["claim", "measured", "must be", "verdict"])

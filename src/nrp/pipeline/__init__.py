@@ -1,8 +1,8 @@
 """The graph of results: profiles, overrides, and the study that computes or finds what a chapter asks for."""
 
 # Importing them registers the analyses.
-from nrp.analysis.film import droplets, formation, hysteresis, onset, patterns, sensitivity, solver  # noqa: F401
-from nrp.analysis.model import (  # noqa: F401
+from nrp.analysis.film import droplets, formation, hysteresis, onset, patterns, sensitivity, solver
+from nrp.analysis.model import (
     curves,
     energy,
     exact_energy,
@@ -14,7 +14,7 @@ from nrp.analysis.model import (  # noqa: F401
     reconstruction,
     training,
 )
-from nrp.analysis.transition import continuity, controls, reading  # noqa: F401
+from nrp.analysis.transition import continuity, controls, reading
 from nrp.pipeline.profiles import Profile, profile
 from nrp.pipeline.study import Study
 
