@@ -1,0 +1,169 @@
+"""Stationary points of a potential, their curvatures, and the basins of its minima."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Potential = Callable[[Tensor, Tensor], Tensor]
+"""V of states (batch, latent) under controls (batch, control)."""
+_STEPS = 200
+_RESOLUTION = 1e-3
+"""Points closer than this, in units of the spread of the starts, are one."""
+
+
+class Points(NamedTuple):
+    """Stationary points, the lowest first."""
+
+    z: Float[Tensor, "point latent"]
+    value: Float[Tensor, " point"]
+    curvatures: Float[Tensor, "point latent"]
+    """Eigenvalues of ∂²V/∂z², in rising order."""
+
+    @property
+    def minima(self) -> Points:
+        """Those whose curvatures are all positive."""
+        here = self.curvatures[:, 0] > 0
+        return Points(self.z[here], self.value[here], self.curvatures[here])
+
+
+class Derivatives:
+    """Value, slope and curvature of a potential at fixed controls, in double precision.
+
+    Parameters
+    ----------
+    potential
+        V.
+    controls
+        (control), the same for all states.
+    """
+
+    def __init__(self, potential: Potential, controls: Float[Tensor, " control"]) -> None:
+        self.potential, self.controls = potential, controls.double()
+
+    def value(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, " batch"]:
+        """Return V."""
+        with torch.no_grad():
+            return self.potential(z, self.controls.expand(len(z), -1))
+
+    def slope(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
+        """Return ∂V/∂z."""
+        return self.both(z, curvature=False)[0]
+
+    def curvature(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent latent"]:
+        """Return ∂²V/∂z²."""
+        return self.both(z)[1]
+
+    def both(self, z: Float[Tensor, "batch latent"], *, curvature: bool = True) -> tuple[Tensor, Tensor]:
+        """Return ∂V/∂z and, if wanted, ∂²V/∂z²."""
+        controls, state = self.controls.expand(len(z), -1), z.detach().clone().requires_grad_()
+        total = self.potential(state, controls).sum()
+        (slope,) = torch.autograd.grad(total, state, create_graph=curvature)
+        # States do not see each other, so the gradient of a sum holds the gradient of each.
+        if not curvature:
+            return slope.detach(), torch.empty(0)
+        rows = [
+            torch.autograd.grad(part.sum(), state, retain_graph=True, materialize_grads=True)[0]
+            for part in slope.T
+        ]
+        return slope.detach(), torch.stack(rows, dim=1)
+
+
+def stationary_points(
+    potential: Potential,
+    controls: Float[Tensor, " control"],
+    starts: Float[Tensor, "start latent"],
+    *,
+    tolerance: float = 1e-8,
+) -> Points:
+    """Return the stationary points of any kind that are found from some starts.
+
+    By Levenberg and Marquardt's method on ‖∂V/∂z‖², which is drawn to saddles and maxima as well as to
+    minima.
+
+    Parameters
+    ----------
+    potential
+        V, which must take double precision.
+    controls
+        (control).
+    starts
+        States to start from.  What lies further from all of them than they are spread is left out.
+    tolerance
+        Largest slope at a point, in units of the median slope at the starts.
+    """
+    at, z = Derivatives(potential, controls), starts.double()
+    slope, curvature = at.both(z)
+    limit = tolerance * float(slope.norm(dim=1).median().clamp(min=1e-30))
+    damping, one = torch.full((len(z),), 1e-2, dtype=z.dtype), torch.eye(z.shape[1], dtype=z.dtype)
+    for _ in range(_STEPS):
+        if (slope.norm(dim=1) <= limit).all():
+            break
+        normal = curvature @ curvature
+        scale = normal.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=1e-30)
+        push = (curvature @ slope[..., None])[..., 0]
+        trial = z - torch.linalg.solve(normal + (damping * scale)[:, None, None] * one, push)
+        there, bent = at.both(trial)
+        better = there.norm(dim=1) < slope.norm(dim=1)
+        z, slope = torch.where(better[:, None], trial, z), torch.where(better[:, None], there, slope)
+        curvature = torch.where(better[:, None, None], bent, curvature)
+        damping = torch.where(better, damping / 5, damping * 4).clamp(1e-14, 1e8)
+    spread = float((starts - starts.mean(dim=0)).norm(dim=1).max()) or 1.0
+    near = torch.cdist(z, starts.double()).min(dim=1).values <= spread
+    return _distinct(at, z[near & (slope.norm(dim=1) <= limit)], _RESOLUTION * spread)
+
+
+def _distinct(at: Derivatives, z: Tensor, resolution: float) -> Points:
+    kept: list[int] = []
+    for number in range(len(z)):
+        if all((z[number] - z[other]).norm() > resolution for other in kept):
+            kept.append(number)
+    z = z[kept]
+    if not len(z):
+        return Points(z, z[:, 0], z)
+    value = at.value(z)
+    order = value.argsort()
+    return Points(z[order], value[order], torch.linalg.eigvalsh(at.curvature(z))[order])
+
+
+def descended(
+    potential: Potential,
+    controls: Float[Tensor, " control"],
+    starts: Float[Tensor, "start latent"],
+    *,
+    longest: float,
+    steps: int = 2000,
+) -> Float[Tensor, "start latent"]:
+    """Return where the flow ż = −∂V/∂z carries states, followed along its arc.
+
+    Steps are at most `longest`, and halve where the slope turns round, so that no state leaves its basin.
+    """
+    at, z = Derivatives(potential, controls), starts.double()
+    length = torch.full((len(z), 1), longest, dtype=z.dtype)
+    slope = at.slope(z)
+    for _ in range(steps):
+        trial = z - length * slope / slope.norm(dim=1, keepdim=True).clamp(min=1e-30)
+        there = at.slope(trial)
+        ahead = (there * slope).sum(dim=1, keepdim=True) > 0
+        z, slope = torch.where(ahead, trial, z), torch.where(ahead, there, slope)
+        length = torch.where(ahead, length, length / 2)
+        if float(length.max()) < 1e-4 * longest:
+            break
+    return z
+
+
+def basins(
+    potential: Potential,
+    controls: Float[Tensor, " control"],
+    starts: Float[Tensor, "start latent"],
+    minima: Float[Tensor, "minimum latent"],
+) -> Int[Tensor, " start"]:
+    """Return the number of the minimum into which the flow carries each start; −1 for none of them."""
+    spread = float((starts - starts.mean(dim=0)).norm(dim=1).max()) or 1.0
+    z = descended(potential, controls, starts, longest=0.01 * spread)
+    distance, number = torch.cdist(z, minima.double()).min(dim=1)
+    return torch.where(distance < 0.02 * spread, number, -1)
