@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from nrp.base import InvalidSetting
 from nrp.cli import main
-from nrp.reduction import ModelSettings, ReducedModel, load_model, train, training
+from nrp.reduction import ModelSettings, ReducedModel, checkpoint, load_model, train
 from nrp.reduction.model import SETTINGS, WEIGHTS
 from nrp.store import PROVENANCE, Store
 
@@ -89,7 +89,8 @@ DAMAGED = {
         for text in ("", "{", "[]", "null", '"x"', "{}")
     },
     "shape in words": record_with(shape="6x6"),
-    "shape of one": record_with(shape=[36]),
+    "shape of none": record_with(shape=[]),
+    "shape of others": record_with(shape=[35]),
     "shape of nothing": record_with(shape=[0, 6]),
     "controls in words": record_with(controls="two"),
     "unknown part": record_with(model={"colour": 1}),
@@ -164,7 +165,7 @@ def interrupted(dataset, tmp_path, monkeypatch):
     def train_a_while(settings):
         store = Store(tmp_path / f"latent_{settings.latent}")
         with monkeypatch.context() as patch:
-            patch.setattr(training, "write_text", stop)  # the log is written behind the checkpoint
+            patch.setattr(checkpoint, "write_text", stop)  # the log is written behind the checkpoint
             with pytest.raises(KeyboardInterrupt):
                 train([dataset], settings, store)
         [path] = (store.root / "partial").glob("train-*/checkpoint.safetensors")

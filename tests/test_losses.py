@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nrp.reduction import FrameData, ModelSettings, ReducedModel, load_frames
-from nrp.reduction.losses import TrainingFrames, identified_loss, paper_loss
+from nrp.reduction.losses import TrainingFrames, identified_loss, paper_loss, whole_rollouts
 
 
 class Bowl(torch.nn.Module):
@@ -15,7 +15,7 @@ class Bowl(torch.nn.Module):
         super().__init__()
         self.stiffness = stiffness
 
-    def magnetization(self, z):
+    def magnetization(self, z, controls):
         return z.sum(-1)
 
     def forward(self, z, controls):
@@ -119,3 +119,35 @@ def test_frames_that_move_are_drawn_more_often():
     square = frames.square / frames.mean_square
     assert early / late == pytest.approx(((1 + square[0]) / (1 + square[19])).item(), rel=0.3)
     assert not (drawn % 21 == 20).any()  # the last frame has no next one
+
+
+def followed(model: ReducedModel, data: FrameData, **changes: object) -> dict[str, float]:
+    model.settings = model.settings.replace(rollout_frames=5, **changes)
+    return terms_of(model, data)
+
+
+def test_the_flow_of_the_true_energy_arrives(monkeypatch):
+    model, data = relaxation()
+    monkeypatch.setattr(Bowl, "gradient", lambda bowl, z, controls: bowl.stiffness * z, raising=False)
+    assert followed(model, data)["rollout"] < 1e-6
+    assert whole_rollouts(model, TrainingFrames(model, [data, data])) < 1e-3
+    model.potential_network = Bowl(0.0)
+    # A state that stays is as far off after n frames as the film has gone.
+    frames = TrainingFrames(model, [data])
+    whole = frames.x[frames.by_run[0]]
+    apart = (whole[:, :1] - whole[:, 1:]).square().sum(dim=2)
+    assert whole_rollouts(model, frames) == pytest.approx(
+        (apart.sqrt().mean() / frames.variance.sqrt()).item(), rel=1e-5
+    )
+    assert followed(model, data)["rollout"] > 0.01
+
+
+def test_noise_at_the_start_decays_in_a_bowl(monkeypatch):
+    """A step σ off the state is off by σ exp(−k t) later, on average over the frames that count."""
+    model, data = relaxation()
+    monkeypatch.setattr(Bowl, "gradient", lambda bowl, z, controls: bowl.stiffness * z, raising=False)
+    model.settings = model.settings.replace(rollout_frames=5, rollout_noise=0.1)
+    found = np.mean([terms_of(model, data, seed)["rollout"] for seed in range(200)])
+    variance = TrainingFrames(model, [data]).variance.item()
+    decay = np.exp(-2 * 0.5 * 0.2 * np.arange(1, 6)).mean()
+    assert found == pytest.approx(0.1**2 * decay / variance, rel=0.05)

@@ -91,7 +91,7 @@ def test_curvature_is_the_derivative_of_the_slope(images):
     torch.testing.assert_close(found, found.mT)
 
 
-@pytest.mark.parametrize("potential", ["free", "energy"])
+@pytest.mark.parametrize("potential", ["free", "energy", "linear", "growing"])
 def test_the_slope_is_the_gradient_of_the_potential(images, potential):
     model = built({"potential": potential}, images).double()
     z, controls = torch.randn(3, 4, LATENT).double(), torch.rand(3, 4, 2).double()
@@ -118,7 +118,7 @@ def test_energy_potential_is_linear_in_the_field_and_grows(images):
         for h in (0.0, 1.0, 3.0)
     ]
     torch.testing.assert_close(values[2] - values[0], 3 * (values[1] - values[0]))
-    torch.testing.assert_close(values[0] - values[1], model.potential_network.magnetization(z))
+    torch.testing.assert_close(values[0] - values[1], model.potential_network.magnetization(z, alpha))
     other = model.potential(z, torch.cat([alpha, torch.zeros(6, 1), further + 1], 1).double())
     assert not torch.allclose(other, values[0])
     far = model.potential(1e4 * z, torch.cat([alpha, torch.ones(6, 1), further], 1).double())
@@ -179,8 +179,8 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path, content):
     [
         ({"encoder": "pod", "modes": 40}, "modes = 40: must be 0 or latent = 32 with the encoder pod"),
         ({"modes": 8}, "latent = 32: must be at most modes = 8"),
-        ({"loss": "identified"}, "potential = 'free': must be 'energy' or 'none' with the loss identified"),
-        ({"arm": "best"}, "arm = 'best': input should be 'paper' or 'identified'"),
+        ({"loss": "identified"}, "potential = 'free': must grow, or be 'none', with the loss identified"),
+        ({"arm": "best"}, "arm = 'best': input should be 'paper', 'identified' or 'descriptors'"),
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused(parts, line):

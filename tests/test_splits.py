@@ -48,3 +48,23 @@ def test_splits_know_fields_that_are_no_sweep_and_ranges(blob):
     noisy = json.dumps({"field_table": [[0, 0], [9, 0]], "system": {"start": "random"}})
     films = blob.assign_attrs(settings=noisy).assign_coords(sweep_rate=("run", [0.0] * 3))
     assert split_names(films, SMALL, seen).tolist() == ["random_start", "", "random_start"]
+
+
+def held(blob, key: str):
+    """The same runs under a field that is held."""
+    table = json.dumps({"field_table": [[0, 1], [5, 0.4], [9, 0.4]]})
+    return blob.assign_coords(sweep_rate=("run", [0.0] * 3)).assign_attrs(settings=table, key=key)
+
+
+def test_runs_under_held_fields_are_trained_on_and_others_are_not(blob):
+    plain = ModelSettings()
+    seen = coverage([blob, held(blob, "one")], plain)
+    assert seen["protocols"] == ["one"]
+    assert seen["sweep_rate"] == [0.2]  # that of the sweeps alone
+    assert "protocols" not in coverage([blob], plain)
+    assert split_names(held(blob, "one"), plain, seen).tolist() == ["trained"] * 3
+    assert split_names(held(blob, "two"), plain, seen).tolist() == ["field_hold"] * 3
+    other = held(blob, "two").assign_coords(sample=("run", [7] * 3))
+    assert split_names(other, plain, seen).tolist() == [""] * 3
+    new = other.assign_coords(anisotropy=("run", [1.5, 2.5, 2.0]))
+    assert split_names(new, plain, seen).tolist() == ["field_hold", "field_hold", ""]

@@ -50,6 +50,7 @@ def test_another_sweep_rate_changes_what_depends_on_the_films_and_nothing_else(s
         "power",
         "continuity_paper",
         "continuity_identified",
+        "descriptor_forecast",
     }
     results = set(Study("mini", store).results)
     assert found == {"Dataset films", "Model paper", "Model identified"} | outcomes(*results - kept)

@@ -16,9 +16,10 @@ import torch
 
 from nrp.base import InvalidSetting
 from nrp.reduction import ModelSettings, Runs, load_frames, load_model, train, train_many
-from nrp.reduction.losses import LOSSES
+from nrp.reduction.checkpoint import LOG
+from nrp.reduction.losses import LOSSES, TrainingFrames, whole_rollouts
 from nrp.reduction.splits import trained_runs
-from nrp.reduction.training import LOG, Diverged
+from nrp.reduction.training import Diverged
 from nrp.simulation import open_dataset
 from nrp.store import Store
 
@@ -29,6 +30,10 @@ IDENTIFIED = ModelSettings.parse(
     | {"arm": "identified", "modes": 12, "width": 64}
 )
 
+
+FOLLOWED = IDENTIFIED.replace(
+    held=Runs(), validation=Runs(anisotropy=(2.0,)), rollout_frames=3, rollout_noise=0.05
+)
 
 CHILD = """
 import sys
@@ -87,7 +92,7 @@ def test_training_finds_images_and_their_motion(blob, tmp_path):
     assert log.dynamics.iloc[-1] < 0.4 * speed
 
 
-@pytest.mark.parametrize("settings", [SMALL, IDENTIFIED], ids=["paper", "identified"])
+@pytest.mark.parametrize("settings", [SMALL, IDENTIFIED, FOLLOWED], ids=["paper", "identified", "followed"])
 def test_killed_training_goes_on_to_the_same_weights(blob, tmp_path, settings):
     settings = settings.replace(epochs=200, width=64)
     data = tmp_path / "data.zarr"
@@ -111,6 +116,17 @@ def test_killed_training_goes_on_to_the_same_weights(blob, tmp_path, settings):
         resumed = load_model(train([open_dataset(data)], settings, Store(killed))).state_dict()
         unbroken = load_model(train([open_dataset(data)], settings, Store(tmp_path / "whole"))).state_dict()
     assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
+
+
+def test_the_epoch_with_the_best_rollouts_is_kept(blob, tmp_path):
+    folder = train([blob], FOLLOWED.replace(epochs=12, learning_rate=0.05), Store(tmp_path))
+    log, model = pd.read_csv(folder / LOG), load_model(folder)
+    watched = TrainingFrames(model, [load_frames(blob, np.array([False, True, False]))])
+    best = log.validation.min()
+    assert whole_rollouts(model, watched) == pytest.approx(best, rel=1e-4)
+    assert len(log) == 12
+    assert log.validation.notna().all()
+    assert best < log.validation.iloc[0]
 
 
 def test_diverging_loss_says_so_and_publishes_nothing(blob, tmp_path):

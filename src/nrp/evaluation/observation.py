@@ -16,6 +16,7 @@ from torch import Tensor
 from nrp.base import InvalidSetting
 from nrp.reduction import FrameData, ReducedModel, load_frames
 from nrp.reduction.splits import by_split, split_names
+from nrp.simulation.dataset import shape_of
 
 _RUNS_AT_ONCE = 64
 
@@ -35,12 +36,12 @@ class Observation:
     _runs: ndarray  # of the whole
 
     def __init__(self, model: ReducedModel, data: xr.Dataset, frames: FrameData | None = None) -> None:
-        shape = (data.sizes["y"], data.sizes["x"])
+        shape = shape_of(data)
         if shape != model.shape:
             raise InvalidSetting(f"data: has {shape} pixels, the model takes images of {model.shape}")
         self.model, self.data = model, data
         if frames is not None:
-            self.frames = frames
+            self.stored = frames
 
     def isel(self, *, run: ndarray) -> Self:
         """Return the observation of some of the runs, given by their places."""
@@ -64,9 +65,14 @@ class Observation:
         return self.data["time"].values
 
     @cached_property
-    def frames(self) -> FrameData:
+    def stored(self) -> FrameData:
         """Images, rates, controls and energies as tensors."""
-        return load_frames(self.data) if self._whole is None else self._whole.frames.take(self._runs)
+        return load_frames(self.data) if self._whole is None else self._whole.stored.take(self._runs)
+
+    @cached_property
+    def frames(self) -> FrameData:
+        """The same as the model sees them."""
+        return self.model.seen(self.stored)
 
     @property
     def controls(self) -> Float[Tensor, "run frame control"]:

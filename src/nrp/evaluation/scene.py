@@ -55,7 +55,9 @@ class Scene:
 
     @cached_property
     def deviation(self) -> Float[Tensor, " run"]:
-        """The standard deviation of all pixels of a run."""
+        """The standard deviation of all pixels of a run; of standardized numbers, their unit."""
+        if self.o.model.scale is not None:
+            return torch.ones(len(self.times), dtype=torch.double)
         return self.frames.images.flatten(1).std(dim=1).double()
 
     @cached_property

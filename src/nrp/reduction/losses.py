@@ -13,14 +13,12 @@ from torch.nn import functional
 
 from nrp.reduction.data import FrameData
 from nrp.reduction.model import ReducedModel
-from nrp.reduction.networks import EnergyPotential
+from nrp.reduction.networks import GrowingPotential
 
 _REFERENCES = 16
 """Saturated states that each batch is tied to."""
 _PRECISION = 250.0
 """Weight of the squared error of an image: an rms of 0.02 weighs 0.1, as a relative residual of 0.3 does."""
-_EXACT = 1000.0
-"""Weight of squared errors of V at saturation and of M, which are known."""
 _LONGEST = 10.0
 """Cap on the squared rate, in units of its mean, where frames are drawn by their motion."""
 
@@ -49,20 +47,28 @@ class TrainingFrames:
         def flat(values: Callable[[FrameData], Tensor]) -> Tensor:
             return torch.cat([values(part).flatten(0, 1) for part in parts])
 
-        self.settings = model.settings
+        self.settings, parts = model.settings, [model.seen(part) for part in parts]
         self.x = flat(lambda part: model.coordinates.of(part.images))
         self.rate = flat(lambda part: model.coordinates.of_rate(part.rates))
         self.mean = flat(lambda part: part.images.mean(dim=2))
         self.controls = flat(lambda part: part.controls)
         self.energy = flat(lambda part: part.energy)
         self.interval = flat(lambda part: functional.pad(part.intervals, (0, 1)))
+        left = flat(lambda part: torch.arange(part.time.shape[1]).flip(0).expand(part.time.shape))
+        self.starts = (left >= max(self.settings.rollout_frames, 1)).nonzero().squeeze(1)
+        """Places of the frames from which the flow can be followed far enough."""
         self.first = self.interval.nonzero().squeeze(1)
         """Places of the frames with a next one."""
         number = flat(lambda part: torch.arange(part.time.shape[1]).expand(part.time.shape))
+        sizes = [part.time.shape for part in parts]
+        places = torch.arange(len(number)).split([math.prod(size) for size in sizes])
+        self.by_run = [place.reshape(size) for place, size in zip(places, sizes, strict=True)]
+        """Places of the frames (run, frame), for each part."""
         self.begin = (number == 0).nonzero().squeeze(1)
         """Places of the first frame of each run, where the film is saturated."""
         self.square = self.rate.square().sum(dim=1)
         self.mean_square = self.square.mean()
+        self.variance = (self.x - self.x.mean(dim=0)).square().sum(dim=1).mean()
 
     def order(self, generator: torch.Generator) -> Int[Tensor, " frame"]:
         """Return the places of an epoch: each once, or as many drawn by how much moves there."""
@@ -138,7 +144,7 @@ def identified_loss(
     noise = settings.state_noise / math.sqrt(z.shape[1]) * torch.randn(z.shape, generator=generator)
     noise[count:] = 0.0
     known: Terms = {}
-    if settings.potential == "none":
+    if settings.potential != "energy" or not settings.energy_weight:
         velocity = model.velocity((z + noise)[:count], batch.controls)
     else:
         velocity, known = _down_the_potential(model, z, noise, batch)
@@ -158,7 +164,61 @@ def identified_loss(
         "decoded": (settings.decoded_weight, (off.square().sum(dim=1) / scale).mean()),
         "isometry": (settings.isometry_weight, (stretch - 1).square().mean()),
         **known,
+        **(_followed(model, frames, count, generator) if settings.rollout_frames else {}),
     }
+
+
+def _followed(model: ReducedModel, frames: TrainingFrames, count: int, generator: torch.Generator) -> Terms:
+    """Return the term of the flow that is followed over some frames from states beside the runs.
+
+    The squared errors of the images at all frames are relative to the variance of all training frames.
+    """
+    settings, length = model.settings, model.settings.rollout_frames
+    chosen = frames.starts[torch.randint(len(frames.starts), (count,), generator=generator)]
+    window = chosen[:, None] + torch.arange(length + 1)
+    truth = frames.x[window]
+    z = model.autoencoder.encode(truth[:, 0])
+    z = z + settings.rollout_noise / math.sqrt(z.shape[1]) * torch.randn(z.shape, generator=generator)
+    states = _flow(model, z, frames.controls[window], frames.interval[window])
+    missed = model.autoencoder.decode(states) - truth[:, 1:]
+    error = missed.square().sum(dim=2).mean() / frames.variance
+    return {"rollout": (settings.rollout_weight, error)}
+
+
+def whole_rollouts(model: ReducedModel, frames: TrainingFrames) -> float:
+    """Return the error of the flow followed through whole runs from their first frames.
+
+    It is the mean over frames of the rms error of the image, in units of the deviation of these images.
+    """
+    errors = []
+    for runs in frames.by_run:
+        truth = frames.x[runs]
+        with torch.no_grad():
+            z = model.autoencoder.encode(truth[:, 0])
+            guess = model.autoencoder.decode(_flow(model, z, frames.controls[runs], frames.interval[runs]))
+        errors.append((guess - truth[:, 1:]).square().sum(dim=2).sqrt().flatten())
+    return float(torch.cat(errors).nan_to_num(nan=torch.inf).mean() / frames.variance.sqrt())
+
+
+def _flow(
+    model: ReducedModel,
+    z: Float[Tensor, "start latent"],
+    controls: Float[Tensor, "start frame control"],
+    interval: Float[Tensor, "start frame"],
+) -> Float[Tensor, "start later latent"]:
+    """Follow ż = −∂V/∂z from the first frames on, and return the states at the later ones.
+
+    By two steps of the midpoint rule from frame to frame, with controls in straight lines between them.
+    """
+    states = []
+    for frame in range(controls.shape[1] - 1):
+        half = interval[:, frame, None] / 2
+        first, last = controls[:, frame], controls[:, frame + 1]
+        for share in (0.0, 0.5):
+            begin, middle = (torch.lerp(first, last, share + ahead) for ahead in (0.0, 0.25))
+            z = z + half * model.velocity(z + half / 2 * model.velocity(z, begin), middle)
+        states.append(z)
+    return torch.stack(states, dim=1)
 
 
 def _down_the_potential(model: ReducedModel, z: Tensor, noise: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
@@ -172,10 +232,11 @@ def _down_the_potential(model: ReducedModel, z: Tensor, noise: Tensor, batch: Ba
 
     slope, potential = torch.func.grad(value, has_aux=True)(z + noise)
     error = potential[count:] - batch.reference_energy
-    network = cast(EnergyPotential, model.potential_network)  # this loss goes with no other
-    moment = network.magnetization(z[:count]) - batch.mean
-    known = {"reference": (_EXACT, error.square().mean()), "moment": (_EXACT, moment.square().mean())}
-    return -slope[:count], known
+    network = cast(GrowingPotential, model.potential_network)  # this loss goes with no other
+    moment = network.magnetization(z[:count], batch.controls) - batch.mean
+    errors = {"reference": error, "moment": moment}
+    weight = model.settings.energy_weight
+    return -slope[:count], {name: (weight, each.square().mean()) for name, each in errors.items()}
 
 
 LOSSES: dict[str, Callable[[ReducedModel, TrainingFrames, Batch, torch.Generator], Terms]] = {

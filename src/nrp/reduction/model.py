@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,13 +17,14 @@ from torch import Tensor, nn
 
 from nrp.base import Count, InvalidSetting, Settings, reason
 from nrp.reduction.coordinates import Coordinates
+from nrp.reduction.data import FrameData
 from nrp.reduction.networks import (
     GAIN,
     Autoencoder,
     DenseAutoencoder,
-    EnergyPotential,
     FreeField,
     FreePotential,
+    GrowingPotential,
 )
 from nrp.reduction.settings import ModelSettings
 from nrp.reduction.splits import Coverage
@@ -35,12 +38,13 @@ class _TrainedOn(Settings):
     anisotropy: _Seen
     sample: _Seen
     sweep_rate: _Seen
+    protocols: tuple[str, ...] = ()
 
 
 class _Record(Settings):
     """What is written down beside the weights."""
 
-    shape: tuple[Count, Count]
+    shape: tuple[Count, ...]
     controls: Annotated[int, Field(ge=2)]
     model: ModelSettings
     trained_on: _TrainedOn
@@ -56,19 +60,20 @@ class ReducedModel(nn.Module):
     """Time over which the flow is followed in one Runge–Kutta step.  Trained potentials have curvatures below
     1; with steps a sixth as long the images of whole sweeps change by 0.003 in the rms, on average."""
     autoencoder: Autoencoder
-    potential_network: FreePotential | EnergyPotential
+    potential_network: FreePotential | GrowingPotential
 
     def __init__(
-        self, settings: ModelSettings, shape: tuple[int, int], trained_on: Coverage, *, controls: int = 2
+        self, settings: ModelSettings, shape: tuple[int, ...], trained_on: Coverage, *, controls: int = 2
     ) -> None:
         super().__init__()
         self.settings, self.shape, self.trained_on, self.controls = settings, shape, trained_on, controls
-        self.pixels = shape[0] * shape[1]
+        self.pixels = math.prod(shape)
         latent, width = settings.latent, settings.width
         modes = latent if settings.encoder == "pod" else settings.modes
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.member)
             self.coordinates = Coordinates(self.pixels, modes)
+            self.register_buffer("scale", torch.ones(self.pixels) if settings.standardized else None)
             self.autoencoder = Autoencoder()
             if settings.encoder == "dense":
                 count = self.coordinates.count
@@ -76,16 +81,26 @@ class ReducedModel(nn.Module):
             match settings.potential:
                 case "free":
                     self.potential_network = FreePotential(latent, controls, width)
-                case "energy":
-                    self.potential_network = EnergyPotential(latent, controls, width)
+                case "energy" | "linear" | "growing":
+                    form = settings.potential
+                    self.potential_network = GrowingPotential(latent, controls, width, form)
                 case "none":
                     gain = GAIN if settings.loss == "identified" else 1.0
                     self.field = FreeField(latent, controls, width, gain=gain)
 
     def fit(self, images: Float[Tensor, "image pixel"]) -> None:
         """Take from the training images what is fixed before training: their modes and scales."""
+        if self.scale is not None:
+            self.scale = images.std(dim=0).clamp(min=1e-12)
+            images = images / self.scale
         self.coordinates.fit(images)
         self.autoencoder.fit(self.coordinates.of(images))
+
+    def seen(self, frames: FrameData) -> FrameData:
+        """Return frames as the model sees them: if standardized, numbers in units of their deviation."""
+        if self.scale is None:
+            return frames
+        return replace(frames, images=frames.images / self.scale, rates=frames.rates / self.scale)
 
     def encode(self, images: Float[Tensor, "*batch pixel"]) -> Float[Tensor, "*batch latent"]:
         """Return z = E(X)."""
@@ -118,8 +133,9 @@ class ReducedModel(nn.Module):
         self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch latent"]:
         """Return ∂V/∂z."""
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() or self.settings.rollout_frames:
             return self.potential_network.gradient(z, controls)  # in a third of the time
+        # The arms that are not followed in training keep the rounding of their published weights.
         # States do not see each other, so the gradient of the sum holds the gradient of each.
         return torch.func.grad(lambda state: self.potential(state, controls).sum())(z)
 
@@ -179,9 +195,8 @@ def load_model(folder: Path | str) -> ReducedModel:
         if not _is_as_stored(folder):
             raise InvalidSetting("its files have changed since it was stored")
         record = _Record.parse(json.loads((folder / SETTINGS).read_text()))
-        model = ReducedModel(
-            record.model, record.shape, record.trained_on.model_dump(), controls=record.controls
-        )
+        trained_on = record.trained_on.model_dump(exclude_defaults=True)
+        model = ReducedModel(record.model, record.shape, trained_on, controls=record.controls)
         weights = load_file(folder / WEIGHTS)
         model.load_state_dict(weights)
         if not all(values.isfinite().all() for values in weights.values()):

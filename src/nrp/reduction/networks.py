@@ -171,41 +171,62 @@ class FreePotential(nn.Module):
         return ((1 - first.square()) * back) @ self.first.weight[:, : z.shape[-1]]
 
 
-class EnergyPotential(nn.Module):
-    """V = U(z, α) − h·M(z): an energy per area is linear in the field, and bounded below.
+class GrowingPotential(nn.Module):
+    """V = U(z, α, h) − h·M, which grows at infinity: networks, whose values are bounded, and a parabola.
 
-    The field h is the second control; all others enter U.  U is a network, whose value is bounded, and a
-    parabola, so V grows at infinity.
+    The field h is the second control.  Where V is linear in it, U is a function of z and all other controls;
+    M is one of z alone, as the mean magnetization of an image is, or of the other controls besides.
+
+    Parameters
+    ----------
+    form
+        ``energy`` (U(z, α) − h·M(z)), ``linear`` (U(z, α) − h·M(z, α)) or ``growing`` (U(z, α, h), no M).
     """
 
-    def __init__(self, latent: int, controls: int, width: int) -> None:
+    def __init__(self, latent: int, controls: int, width: int, form: str) -> None:
         super().__init__()
-        self.others = [i for i in range(controls) if i != 1]
-        self.network = ResidualMLP(latent + len(self.others), width, 1, last=0.1)
-        self.moment = ResidualMLP(latent, width // 2, 1, last=0.1)
-        self.slope = nn.Parameter(torch.zeros(latent))
+        others = [i for i in range(controls) if i != 1]
+        self.in_energy = list(range(controls)) if form == "growing" else others
+        self.in_moment = others if form == "linear" else []
+        self.network = ResidualMLP(latent + len(self.in_energy), width, 1, last=0.1)
         self.growth = nn.Parameter(torch.tensor(-3.0))
+        self.moment: ResidualMLP | None = None
+        if form != "growing":
+            self.moment = ResidualMLP(latent + len(self.in_moment), width // 2, 1, last=0.1)
+            self.slope = nn.Parameter(torch.zeros(latent))
 
-    def magnetization(self, z: Float[Tensor, "*batch latent"]) -> Float[Tensor, "*batch"]:
-        """Return M(z) = −∂V/∂h."""
-        return self.moment(GAIN * z).squeeze(-1) + z @ self.slope
+    def magnetization(
+        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch"]:
+        """Return M = −∂V/∂h, where V is linear in h."""
+        assert self.moment is not None
+        state = torch.cat([GAIN * z, controls[..., self.in_moment]], dim=-1)
+        return self.moment(state).squeeze(-1) + z @ self.slope
 
     def forward(
         self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch"]:
         """Return V for each state."""
-        state = torch.cat([GAIN * z, controls[..., self.others]], dim=-1)
-        growth = functional.softplus(self.growth) / 2 * z.square().sum(-1)
-        return self.network(state).squeeze(-1) + growth - controls[..., 1] * self.magnetization(z)
+        state = torch.cat([GAIN * z, controls[..., self.in_energy]], dim=-1)
+        value = self.network(state).squeeze(-1) + self._stiffness / 2 * z.square().sum(-1)
+        return value if self.moment is None else value - controls[..., 1] * self.magnetization(z, controls)
 
     def gradient(
         self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch latent"]:
-        """Return ∂V/∂z, as a forward pass."""
-        state = torch.cat([GAIN * z, controls[..., self.others]], dim=-1)
-        energy = GAIN * self.network.gradient(state)[..., : z.shape[-1]]
-        moment = GAIN * self.moment.gradient(GAIN * z) + self.slope
-        return energy + functional.softplus(self.growth) * z - controls[..., 1:2] * moment
+        """Return ∂V/∂z."""
+        latent = z.shape[-1]
+        state = torch.cat([GAIN * z, controls[..., self.in_energy]], dim=-1)
+        gradient = GAIN * self.network.gradient(state)[..., :latent] + self._stiffness * z
+        if self.moment is None:
+            return gradient
+        state = torch.cat([GAIN * z, controls[..., self.in_moment]], dim=-1)
+        tilt = GAIN * self.moment.gradient(state)[..., :latent] + self.slope
+        return gradient - controls[..., 1:2] * tilt
+
+    @property
+    def _stiffness(self) -> Tensor:
+        return functional.softplus(self.growth)
 
 
 class FreeField(nn.Module):

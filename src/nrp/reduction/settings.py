@@ -31,6 +31,22 @@ ARMS: dict[str, dict[str, Any]] = {
         "optimizer": "muon",
         "learning_rate": 0.02,
     },
+    "descriptors": {
+        "loss": "identified",
+        "potential": "linear",
+        "standardized": True,
+        "modes": 35,
+        "latent": 2,
+        "width": 128,
+        "dynamics_weight": 1.0,
+        "decoded_weight": 1.0,
+        "energy_weight": 0.0,
+        "rollout_frames": 8,
+        "rollout_noise": 0.05,
+        "epochs": 12,
+        "batch": 128,
+        "learning_rate": 4e-3,
+    },
 }
 """Named combinations of the parts of a model: what an arm changes of the defaults of `ModelSettings`."""
 
@@ -41,15 +57,18 @@ class ModelSettings(Settings):
     The arm is a name for a choice of parts (see `ARMS`); any part that is given goes before it.
     """
 
-    arm: Literal["paper", "identified"] = "paper"
+    arm: Literal["paper", "identified", "descriptors"] = "paper"
     """Name of a choice of parts; any part that is given goes before it."""
     encoder: Literal["dense", "pod"] = "dense"
     """Networks between image and z, or the leading modes of a proper orthogonal decomposition (POD)."""
     modes: Annotated[int, Field(ge=0, le=2**20)] = 0
     """Number of POD coefficients that the networks see instead of the pixels; 0 for the pixels."""
-    potential: Literal["free", "energy", "none"] = "free"
-    """Any function V(z, α, h), or U(z, α) − h·M(z), which grows at infinity, or none: a free vector field
-    F(z, α, h) of the same size, which need not be the slope of anything."""
+    standardized: bool = False
+    """Whether each number of an image is divided by its deviation over the training frames."""
+    potential: Literal["free", "energy", "linear", "growing", "none"] = "free"
+    """Any function V(z, α, h); one that grows at infinity, of the form U(z, α) − h·M(z) (energy),
+    U(z, α) − h·M(z, α) (linear) or V(z, α, h) (growing); or none: a free vector field F(z, α, h) of the same
+    size, which need not be the slope of anything."""
     loss: Literal["paper", "identified"] = "paper"
     """Eq. (2), or the loss with the exact ż that `identified` names."""
     latent: Annotated[int, Field(ge=1, le=4096)] = 32
@@ -62,6 +81,15 @@ class ModelSettings(Settings):
     """Of the loss `identified`: weight of the residual of the decoded rate."""
     isometry_weight: NonNegative = 1.0
     """Of the loss `identified`: weight of the stretching of the decoder."""
+    energy_weight: NonNegative = 1000.0
+    """Of the loss `identified`, with the potential energy: weight of the squared errors of V at saturation
+    and of M, both of which are known."""
+    rollout_frames: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Of the loss `identified`: frames over which the flow is followed; 0 for none."""
+    rollout_weight: NonNegative = 10.0
+    """Of the loss `identified`: weight of the squared errors of the followed flow."""
+    rollout_noise: NonNegative = 0.0
+    """Of the loss `identified`: rms length of random steps off the states from which the flow is followed."""
     state_noise: NonNegative = 0.0
     """Of the loss `identified`: rms length of random steps off the states at which ∂V/∂z is taken."""
     by_motion: bool = False
@@ -100,7 +128,7 @@ class ModelSettings(Settings):
                 f"modes = {self.modes}: must be 0 or latent = {self.latent} with the encoder pod"
             )
         if self.loss == "identified" and self.potential == "free":
-            raise ValueError("potential = 'free': must be 'energy' or 'none' with the loss identified")
+            raise ValueError("potential = 'free': must grow, or be 'none', with the loss identified")
         if 0 < self.modes < self.latent:
             raise ValueError(f"latent = {self.latent}: must be at most modes = {self.modes}")
         return self

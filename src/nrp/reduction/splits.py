@@ -36,8 +36,9 @@ SPLITS = (
 )
 
 Runnable = TypeVar("Runnable", bound=Any)  # which gives a part of its runs, like a dataset
-Coverage = Mapping[str, Sequence[float]]
-"""What a model was trained on: the values of each coordinate in `_COORDINATES`."""
+Coverage = Mapping[str, Sequence]
+"""What a model was trained on: the values of each coordinate in `_COORDINATES`, sweep rates of sweeps alone;
+and the keys of the datasets whose field is no sweep, as ``protocols``."""
 
 
 def runs_with(dataset: xr.Dataset, named: Runs) -> ndarray:
@@ -66,9 +67,14 @@ def trained_runs(dataset: xr.Dataset, settings: ModelSettings) -> ndarray:
 def coverage(datasets: Sequence[xr.Dataset], settings: ModelSettings) -> Coverage:
     """Return what a model with these settings sees of the datasets that it is trained on."""
     known = [data.isel(run=trained_runs(data, settings)) for data in datasets]
-    return {
-        name: np.unique(np.concatenate([d[name].values for d in known])).tolist() for name in _COORDINATES
-    }
+    tables = [data for data in known if _has_table(data)]
+    sweeps = [data for data in known if not _has_table(data)] or known
+    parts = {name: sweeps if name == "sweep_rate" else known for name in _COORDINATES}
+    seen = {name: np.concatenate([data[name].values for data in part]) for name, part in parts.items()}
+    found: dict[str, list] = {name: np.unique(values).tolist() for name, values in seen.items()}
+    if tables:
+        found["protocols"] = [str(data.attrs["key"]) for data in tables]
+    return found
 
 
 def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Coverage) -> ndarray:
@@ -77,13 +83,15 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
     It is ``trained``, ``validation``, ``new_anisotropy``, ``new_disorder``, ``new_sweep_rate``, ``new_all``,
     ``random_start`` where samples differ in the start alone, and for films that begin with noise;
     ``beyond_anisotropy`` and ``beyond_sweep_rate`` outside the range of those seen, if there are several;
-    where a table makes the field, ``field_step`` if it jumps and else ``field_hold``.  An empty name
-    where two of three things are new.
+    where a table makes the field, ``field_step`` if it jumps and else ``field_hold``, unless the model was
+    trained on these very runs.  An empty name where some things are new, but neither one nor all.
     """
     new = {name: ~np.isin(dataset[name].values, trained_on[name]) for name in _COORDINATES}
     protocol = _protocol(dataset)
     if protocol:
-        return np.where(new["anisotropy"] | new["sample"], "", protocol)
+        if dataset.attrs.get("key") in trained_on.get("protocols", ()):
+            return np.where(new["anisotropy"] | new["sample"], "", "trained")
+        return np.where(new["anisotropy"] ^ new["sample"], "", protocol)
     names = [
         _SPLITS.get(frozenset(name for name in new if new[name][run]), "")
         for run in range(dataset.sizes["run"])
@@ -117,6 +125,10 @@ def by_split(items: Sequence[Runnable], names: Sequence[ndarray]) -> dict[str, l
 def outside(values: ndarray, seen: Sequence[float]) -> ndarray:
     """Return which values lie outside the range of those seen, even if there is only one."""
     return (values < min(seen)) | (values > max(seen))
+
+
+def _has_table(dataset: xr.Dataset) -> bool:
+    return _protocol(dataset).startswith("field")
 
 
 def _protocol(dataset: xr.Dataset) -> str:

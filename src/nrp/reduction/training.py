@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from nrp.base import InvalidSetting, reason
+from nrp.base import InvalidSetting
 from nrp.parallel import map_tasks
-from nrp.progress import progress, tell
+from nrp.progress import progress
+from nrp.reduction.checkpoint import CHECKPOINT, resume, save_checkpoint
 from nrp.reduction.data import FrameData, load_frames
-from nrp.reduction.losses import LOSSES, TrainingFrames
+from nrp.reduction.losses import LOSSES, TrainingFrames, whole_rollouts
 from nrp.reduction.model import ReducedModel
 from nrp.reduction.muon import Muon
 from nrp.reduction.settings import ModelSettings
 from nrp.reduction.splits import coverage, runs_with, trained_runs
 from nrp.simulation import open_dataset
-from nrp.store import Step, Store, write_text
+from nrp.simulation.dataset import shape_of
+from nrp.store import Step, Store
 
 TRAIN = Step("train", 2)
-LOG = "training.csv"
-_CHECKPOINT = "checkpoint.safetensors"
 _EPOCHS_BETWEEN_CHECKPOINTS = 10
+"""Where the flow is followed, epochs are few and long, and there is a checkpoint after each."""
 _WARM_UP = 0.02
 """Share of the steps over which the learning rate of Muon rises; Adam begins with its full rate."""
 _SMALLEST = 64
@@ -49,9 +44,10 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     """Return the folder of a trained model, training it if it is not in the store.
 
     The folder holds the weights, the settings and `training.csv` with one row per epoch: the terms of the
-    loss, the latent scale (rms standard deviation of z over the training frames) and, every tenth epoch,
-    the loss of the validation runs, if there are any.  Training that was interrupted continues from its last
-    checkpoint, to the same weights.
+    loss, the latent scale (rms standard deviation of z over the training frames) and, after some epochs, the
+    loss of the validation runs, if there are any.  Where the flow is followed in training, the error of whole
+    rollouts on these runs stands there instead, and the weights of the epoch with the smallest one are kept.
+    Training that was interrupted continues from its last checkpoint, to the same weights.
 
     Of the datasets, which hold one system, the runs that the settings hold back are left out.  Their
     attribute `key` must name their content, as that of one from `nrp.simulation.open_dataset` does.
@@ -64,7 +60,7 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     Diverged
         If the loss leaves the finite numbers, or rises a thousandfold.
     """
-    shapes = {(data.sizes["y"], data.sizes["x"]) for data in datasets}
+    shapes = {shape_of(data) for data in datasets}
     if len(shapes) > 1:
         raise InvalidSetting(f"data: have images of {sorted(shapes)} pixels; all must be of one size")
     if not any(trained_runs(data, settings).any() for data in datasets):
@@ -79,7 +75,7 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
         watched = [load_frames(data, runs_with(data, settings.validation)) for data in datasets]
         model = ReducedModel(
             settings,
-            (datasets[0].sizes["y"], datasets[0].sizes["x"]),
+            shape_of(datasets[0]),
             coverage(datasets, settings),
             controls=parts[0].controls.shape[-1],
         )
@@ -109,12 +105,14 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
     settings = model.settings
     model.fit(torch.cat([part.images.flatten(0, 1) for part in parts]))
     optimizers = _optimizers(model)
-    log = _resume(model, optimizers, folder)
+    log, best = resume(model, optimizers, folder)
     frames, others = TrainingFrames(model, parts), TrainingFrames(model, watched) if watched else None
     per_epoch = -(-len(frames.first) // settings.batch)
     done, total = len(log) * per_epoch, settings.epochs * per_epoch
     schedulers = _schedulers(optimizers, settings, done=done, total=total)
-    epochs = range(len(log), settings.epochs)
+    epochs, between = range(len(log), settings.epochs), _EPOCHS_BETWEEN_CHECKPOINTS
+    if settings.rollout_frames:
+        between = 1
     title = f"training arm {settings.arm}, member {settings.member}"
     for epoch in progress(epochs, total=len(epochs), title=title):
         generator = torch.Generator().manual_seed(settings.member * settings.epochs + epoch)
@@ -137,14 +135,18 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
                 scheduler.step()
             for name, value in {"loss": loss, **{name: value for name, (_, value) in terms.items()}}.items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(places) / len(order)
-        check = (epoch + 1) % _EPOCHS_BETWEEN_CHECKPOINTS == 0 or epoch + 1 == settings.epochs
+        check = (epoch + 1) % between == 0 or epoch + 1 == settings.epochs
         validation = _validation(model, others) if check and others else np.nan
+        if settings.rollout_frames and validation <= min((row["validation"] for row in log), default=np.inf):
+            best = {name: value.clone() for name, value in model.state_dict().items()}
         scale = _latent_scale(model, frames)
         log.append({"epoch": epoch, **sums, "latent_scale": scale, "validation": validation})
         if check:
-            _save_checkpoint(model, optimizers, log, folder)
+            save_checkpoint(model, optimizers, log, best, folder)
+    if best:
+        model.load_state_dict(best)
     model.save(folder)
-    (folder / _CHECKPOINT).unlink()
+    (folder / CHECKPOINT).unlink()
 
 
 def _optimizers(model: ReducedModel) -> list[Optimizer]:
@@ -181,61 +183,8 @@ def _latent_scale(model: ReducedModel, frames: TrainingFrames) -> float:
 
 
 def _validation(model: ReducedModel, frames: TrainingFrames) -> float:
+    if model.settings.rollout_frames:
+        return whole_rollouts(model, frames)
     generator = torch.Generator().manual_seed(0)
     terms = LOSSES[model.settings.loss](model, frames, frames.batch(frames.first, generator), generator)
     return sum(weight * value.item() for weight, value in terms.values())
-
-
-def _save_checkpoint(model: ReducedModel, optimizers: list[Optimizer], log: list[dict], folder: Path) -> None:
-    """Write weights and moments as tensors, the log beside them: no pickle."""
-    tensors = {f"weights/{name}": value for name, value in model.state_dict().items()}
-    for number, optimizer in enumerate(optimizers):
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"moments/{number}/{index}/{name}": value for name, value in state.items()}
-    temporary, told = folder / f".{_CHECKPOINT}", json.dumps(log)
-    temporary.write_bytes(save(tensors, metadata={"log": told, "digest": _digest(tensors, told)}))
-    temporary.replace(folder / _CHECKPOINT)
-    write_text(folder / LOG, pd.DataFrame(log).to_csv(index=False))
-
-
-def _resume(model: ReducedModel, optimizers: list[Optimizer], folder: Path) -> list[dict]:
-    """Load the last checkpoint and return the log up to it; throw away one that is damaged."""
-    path = folder / _CHECKPOINT
-    if not path.exists():
-        return []
-    fresh = {name: value.clone() for name, value in model.state_dict().items()}
-    try:
-        with safe_open(path, "pt") as file:
-            told = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        if told is None or told["digest"] != _digest(tensors, told["log"]):
-            raise ValueError("its content has changed")
-        weights: dict[str, Tensor] = {}
-        moments: list[dict] = [{} for _ in optimizers]
-        for name, value in tensors.items():
-            kind, _, rest = name.partition("/")
-            if kind == "moments":
-                number, index, moment = rest.split("/")
-                moments[int(number)].setdefault(int(index), {})[moment] = value
-            else:
-                weights[rest] = value
-        model.load_state_dict(weights)
-        for optimizer, state in zip(optimizers, moments, strict=True):
-            optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-        return json.loads(told["log"])
-    except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
-        tell(f"warning: {path}: the checkpoint is thrown away, training starts anew ({reason(error)})")
-    path.unlink(missing_ok=True)
-    model.load_state_dict(fresh)
-    for optimizer in optimizers:
-        optimizer.state.clear()
-    return []
-
-
-def _digest(tensors: dict[str, Tensor], log: str) -> str:
-    """Return the SHA-256 of a checkpoint, which finds bits that have changed."""
-    total = hashlib.sha256(log.encode())
-    for name, value in sorted(tensors.items()):
-        total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        total.update(value.detach().contiguous().numpy().tobytes())
-    return total.hexdigest()

@@ -1,7 +1,8 @@
 """Datasets of runs on disk: the one door through which they come in, whoever made them.
 
 A dataset is a Zarr store with images (run, frame, y, x), their ``rate`` ∂φ/∂t, ``time`` and
-``external_field`` (run, frame), and ``anisotropy`` (run).  All else may be absent.
+``external_field`` (run, frame), and ``anisotropy`` (run).  All else may be absent.  In place of an image may
+stand numbers that describe it (run, frame, number).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from nrp.simulation.settings import CampaignSettings
 from nrp.store import PROVENANCE, digest
 from nrp.systems import SYSTEMS, System
 
-_FRAME, _IMAGE = ("run", "frame"), ("run", "frame", "y", "x")
+_FRAME, _IMAGE, _NUMBERS = ("run", "frame"), ("run", "frame", "y", "x"), ("run", "frame", "number")
 _LAYOUT = {
     "rate": _IMAGE,
     **dict.fromkeys(("time", "external_field", "energy"), _FRAME),
@@ -64,14 +65,15 @@ def open_dataset(path: Path | str) -> xr.Dataset:
     further = data.attrs.get("controls", [])
     if not isinstance(further, list) or not all(isinstance(name, str) for name in further):
         raise fault(data, f"controls = {further!r}: must be a list of names of variables")
-    layout = _LAYOUT | dict.fromkeys(further, _FRAME) | {data.attrs["field"]: _IMAGE}
+    image = _NUMBERS if "number" in data.dims else _IMAGE
+    layout = _LAYOUT | dict.fromkeys(further, _FRAME) | dict.fromkeys(("rate", data.attrs["field"]), image)
     for name in (*_NEEDED, *further):
         if name not in data.variables:
             what = f"{_listed(layout[name])}{', the time derivative of the images' * (name == 'rate')}"
             raise fault(data, f"the variable {name!r} is missing; must be there, with dimensions {what}")
     present = [name for name in layout if name in data.variables]
     data = data.assign({name: _arranged(data, name, layout[name]) for name in present})
-    for dimension, least in zip(_IMAGE, (1, 2, 1, 1), strict=True):
+    for dimension, least in zip(image, (1, 2, 1, 1), strict=False):
         if (size := data.sizes[dimension]) < least:
             raise fault(data, f"the dimension {dimension!r} has the length {size}; must be at least {least}")
     for name in present:
@@ -98,6 +100,11 @@ def field_of(data: xr.Dataset) -> str:
     if not isinstance(field, str) or field not in data:
         raise fault(data, f"field = {field!r}: must name the variable with the images")
     return field
+
+
+def shape_of(data: xr.Dataset) -> tuple[int, ...]:
+    """Return the shape of an image, (y, x), or of what describes it, (number)."""
+    return tuple(data.sizes[name] for name in data[field_of(data)].dims if name not in _FRAME)
 
 
 def values_of(data: xr.Dataset, name: str) -> ndarray:
@@ -161,13 +168,14 @@ def fault(data: xr.Dataset, text: str) -> InvalidSetting:
 def _arranged(data: xr.Dataset, name: str, dims: tuple[str, ...]) -> xr.Variable:
     """Return a variable with these dimensions, and of images floating-point numbers, without reading it."""
     variable = data.variables[name]
-    absent = set(dims) - set(variable.dims if dims == _IMAGE else data.sizes)
+    of_frames = dims in (_IMAGE, _NUMBERS)
+    absent = set(dims) - set(variable.dims if of_frames else data.sizes)
     if absent or not set(variable.dims) <= set(dims):
         found = f"has the dimensions {_listed(variable.dims)}; must have {_listed(dims)}"
         raise fault(data, f"the variable {name!r} {found}")
     if variable.dtype.kind not in "biuf":
         raise fault(data, f"the variable {name!r} holds values of the type {variable.dtype}; must be numbers")
-    if dims == _IMAGE and variable.dtype.kind != "f":
+    if of_frames and variable.dtype.kind != "f":
         variable = variable.copy(deep=False)
         variable.attrs["scale_factor"] = 1.0  # which makes of them floating-point numbers, when they are read
         variable = xr.conventions.decode_cf_variable(name, variable)
@@ -191,12 +199,12 @@ def _completed(data: xr.Dataset) -> xr.Dataset:
         tell_once(f"warning: {fault(data, missing)}")
     if "onset_time" not in data:
         data["onset_time"] = ("run", np.full(runs, np.nan))
-    for axis in set("yx") - data.variables.keys():
+    for axis in (set("yx") & set(data.sizes)) - data.variables.keys():
         data = data.assign_coords({axis: np.arange(data.sizes[axis])})
     if campaign is not None:
         data.attrs["settings"] = campaign.model_dump_json()
-        shape, images = tuple(len(axis) for axis in campaign.system.axes), (data.sizes["y"], data.sizes["x"])
-        if shape != images:
+        shape, images = tuple(len(axis) for axis in campaign.system.axes), shape_of(data)
+        if shape != images and "number" not in data.dims:
             wanted = f"must be {shape}, as in its attribute 'settings'"
             raise fault(data, f"has images of {images} pixels; {wanted}")
         for run, rate in enumerate(data["sweep_rate"].values):
@@ -208,11 +216,11 @@ def _completed(data: xr.Dataset) -> xr.Dataset:
 
 
 def _is_stored(path: Path, key: object) -> bool:
-    """Return whether the dataset is the result of a simulation with this key, in a store."""
+    """Return whether the dataset is a result with this key, in a store."""
     entry = path.resolve().parent
     try:
         record = json.loads((entry / PROVENANCE).read_text())
-        return entry.parts[-3:] == ("store", record["step"], record["key"]) == ("store", "simulate", key)
+        return entry.parts[-3:] == ("store", record["step"], record["key"]) == ("store", record["step"], key)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

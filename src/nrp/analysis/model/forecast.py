@@ -14,7 +14,7 @@ from torch import Tensor
 from nrp.analysis.model.readouts import add_readouts
 from nrp.analysis.registry import Model, Needs, Observed, analysis
 from nrp.evaluation import Form, Label, Pool, Result, row
-from nrp.evaluation.observation import Observations
+from nrp.evaluation.observation import Observation, Observations, split
 from nrp.evaluation.rivals import Law, laws_of
 from nrp.evaluation.scene import LEADS, STARTS, Scene, mean_square, rollouts, scenes_of
 
@@ -26,7 +26,13 @@ def _needs(profile, arm: str) -> Needs:
     return {"arm": (Observed(Model(arm), profile.evaluated),)}
 
 
+def _needs_of_descriptors(profile) -> Needs:
+    trained = profile.models["descriptors"].data
+    return {"arm": (Observed(Model("descriptors"), (*trained, *profile.unseen)),)}
+
+
 @analysis("forecast", version=4, needs=_needs, each="arm")
+@analysis("descriptor_forecast", version=1, needs=_needs_of_descriptors)
 @analysis("bead_forecast", version=4, needs={"arm": (Observed(Model("bead"), ("beads",)),)})
 def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *, far: bool = True) -> Result:
     """Return the errors of an arm, of its rivals and of guesses without a model, on every split.
@@ -54,6 +60,8 @@ def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *
       saturated), ``from_onset`` (the first after T_init) or ``from_T0``; it counts as 3 at most, where the
       rollout has diverged; ``rollout_diverged`` is the share of runs that ever do; the arm ``persistence``
       stays at the start;
+    - ``sample_scatter``, the same error of the mean of all other disorder samples at the same anisotropy and
+      sweep rate: less no model can have that is not told the disorder;
     - ``readout_error`` of rollouts from the first frame, see `nrp.analysis.model.readouts`;
     - ``advantage`` of the arm: 1 − MSE/MSE of a rival by lead time, in the increment form, and the same of
       rollout errors;
@@ -77,7 +85,10 @@ def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *
         for law in laws_of(scenes, rivals=far and scenes[0].o.arm == name):
             _add_law(pool, scenes, law, member=seen[law.name], far=far)
             seen[law.name] += 1
-    entries = [entry for split in dict.fromkeys(s.split for s in first) for entry in _shares(first, split)]
+    for name_of_split, parts in split(arm[0]).items():
+        for part in parts:
+            _add_scatter(truth, name_of_split, part)
+    entries = [entry for each in dict.fromkeys(s.split for s in first) for entry in _shares(first, each)]
     return Result.of([*entries, *truth.rows(), *pool.rows(), *pool.advantages(name)])
 
 
@@ -107,6 +118,25 @@ def _add_truth(pool: Pool, scene: Scene) -> None:
     for start, begin in scene.starts.items():
         stays = images[torch.arange(len(images)), torch.from_numpy(begin)][:, None].expand_as(images)
         _add_rollout(pool.add, scene, "persistence", start, mean_square(stays - images))
+
+
+def _add_scatter(pool: Pool, name: str, seen: Observation) -> None:
+    """Add how far each run is from the mean of those that differ from it in their disorder alone."""
+    data, images = seen.data, seen.frames.images
+    if "disorder" not in data:
+        return
+    pairs = np.stack([data["anisotropy"].values, data["sweep_rate"].values], axis=1)
+    group = np.unique(pairs, axis=0, return_inverse=True)[1]
+    members = np.bincount(group)
+    for number in np.flatnonzero(members > 1):
+        here = np.flatnonzero(group == number)
+        mine = images[torch.from_numpy(here)]
+        others = (mine.sum(dim=0) - mine) / (len(here) - 1)
+        scale = 1.0 if seen.model.scale is not None else mine.flatten(1).std(dim=1).double()[:, None]
+        errors = (mean_square(mine - others).sqrt() / scale)[:, 1:].numpy()
+        counts = np.full(len(here), errors.shape[1])
+        label = Label("sample_scatter", name, case="from_saturation")
+        pool.add(label, Form.RATIO, errors.sum(axis=1), counts, seen.samples[here])
 
 
 def _add_frames(add, scene: Scene, law: Law) -> None:

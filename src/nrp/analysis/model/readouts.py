@@ -51,7 +51,8 @@ def add_readouts(add: Callable, scene: Scene, arm: str, images: Float[Tensor, "r
 
     It is Σ|error| over Σ|error of the first image|.
     """
-    known = "disorder" in scene.data and "settings" in scene.data.attrs
+    images_of_films = "disorder" in scene.data and "number" not in scene.data.dims
+    known = images_of_films and "settings" in scene.data.attrs
     if not known or not len(scene.described):
         return
     shape = (*images.shape[:2], scene.data.sizes["y"], scene.data.sizes["x"])

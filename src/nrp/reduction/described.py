@@ -1,0 +1,83 @@
+"""Datasets of descriptors: films of which only the numbers that describe each image are kept."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy import ndarray
+
+from nrp.parallel import map_tasks
+from nrp.reduction.data import load_frames
+from nrp.reduction.descriptors import describe, names
+from nrp.simulation import CampaignSettings, open_dataset, simulate
+from nrp.simulation.campaign import DATA
+from nrp.store import Step, Store, content_key, remove
+
+DESCRIBE = Step("describe", 1)
+FIELD = "descriptors"
+_KEPT = ("disorder", "energy", "external_field", "onset_time")
+_FILMS = "films"
+
+
+def described_films(campaign: CampaignSettings, store: Store, *, workers: int | None = None) -> Path:
+    """Return the Zarr store with the runs of a campaign, described (see `nrp.reduction.descriptors`).
+
+    The films themselves are not kept.  An interrupted call goes on with the runs that it had not finished.
+
+    Raises
+    ------
+    InvalidSetting
+        If a run does not fit the memory, or its images are too small.
+    NotFinite
+        If a run leaves the finite numbers.
+    """
+
+    def compute(folder: Path) -> None:
+        films = simulate(campaign, Store(folder / _FILMS), workers=workers)
+        data = describe_dataset(films, workers=workers)
+        data.attrs["key"] = content_key(DESCRIBE, campaign)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # zarr has no type of its own for names
+            data.to_zarr(folder / DATA, mode="w", consolidated=True)
+        remove(folder / _FILMS)
+
+    return store.get(DESCRIBE, campaign, compute) / DATA
+
+
+def describe_dataset(path: Path, *, workers: int | None = None) -> xr.Dataset:
+    """Return the runs of a dataset with descriptors (run, frame, number) and their rates for images.
+
+    Raises
+    ------
+    InvalidSetting
+        If there is no dataset of images at that path, or they are too small.
+    """
+    films = open_dataset(path)
+    tasks = [(path, run) for run in range(films.sizes["run"])]
+    parts = map_tasks(_described_run, tasks, workers=workers, title=f"describing {len(tasks)} runs")
+    values, rates = (np.stack(part) for part in zip(*parts, strict=True))
+    frame = ("run", "frame", "number")
+    data = xr.Dataset(
+        {FIELD: (frame, values), "rate": (frame, rates)}
+        | {name: films[name].load() for name in _KEPT if name in films},
+        coords={name: films[name] for name in ("time", "anisotropy", "sample", "sweep_rate")}
+        | {"number": list(names())},
+        attrs=films.attrs | {"field": FIELD},
+    )
+    for variable in data.variables.values():
+        variable.encoding.clear()
+    return data
+
+
+def _described_run(path: Path, run: int) -> tuple[ndarray, ndarray]:
+    films = open_dataset(path)
+    frames = load_frames(films, np.array([run]))
+    shape = (films.sizes["y"], films.sizes["x"])
+    images, rates = (each[0].unflatten(1, shape) for each in (frames.images, frames.rates))
+    with torch.no_grad():
+        found = describe(images, rates, pixel=float(films["x"][1] - films["x"][0]))
+    return found.values.numpy(), found.rates.numpy()
