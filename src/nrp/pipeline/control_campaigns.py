@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from nrp.analysis.transition.controls import ControlSettings, Kind
+from nrp.pipeline.sizes import steps
 from nrp.reduction.settings import ModelSettings
 from nrp.simulation.settings import CampaignSettings
 from nrp.systems.bead import BeadSettings, Tilt
@@ -20,11 +21,6 @@ TILTS = (
 """Landscapes of the beads: without a change, with smooth changes of several widths, and with jumps."""
 SMALL_TILTS = (_TILT, TILTS[2], TILTS[-3], TILTS[-1])
 """Those that are computed live."""
-
-
-def steps(first: float, last: float, step: float) -> tuple[float, ...]:
-    """Return evenly spaced values, both ends among them."""
-    return tuple(round(first + i * step, 10) for i in range(round((last - first) / step) + 1))
 
 
 def bead_controls(

@@ -17,9 +17,9 @@ from nrp.pipeline.control_campaigns import (
     film_controls,
     first_order_control,
     paper_controls,
-    steps,
 )
-from nrp.pipeline.sizes import MINI, Size
+from nrp.pipeline.descriptor_campaigns import described_films
+from nrp.pipeline.sizes import MINI, Size, steps
 from nrp.reduction.settings import ModelSettings, Runs
 from nrp.simulation.settings import CampaignSettings
 from nrp.systems.film import FilmSettings
@@ -44,6 +44,8 @@ class TrainingPlan(Settings):
     settings: ModelSettings
     data: tuple[str, ...]
     members: Count = 1
+    shown: bool = True
+    """Whether a chapter shows it, so that it is trained before the chapters run."""
 
 
 class Profile(Settings):
@@ -57,6 +59,11 @@ class Profile(Settings):
     show every grid point; ``quenches`` begin with noise and have no field; ``beyond`` and ``beyond_rates``
     lie outside the trained anisotropies and sweep rates; ``loops`` go to the opposite field and back; then
     the ``beads``, a ``mixture`` that parts, and the films of `variants`."""
+    described: tuple[str, ...]
+    """The datasets of which only descriptors are kept: sweeps of many films, fields that are held or turn,
+    and those for tests (see `nrp.pipeline.descriptor_campaigns`)."""
+    unseen: tuple[str, ...]
+    """Those of the described datasets that potentials of descriptors are judged by."""
     variants: tuple[str, ...]
     """The datasets in other boxes, on other grids, and with other readings of the disorder."""
     sweeps: tuple[str, ...] = _SWEEPS
@@ -182,16 +189,27 @@ def _template(size: Size) -> Profile:
             system=size.mixture, anisotropy=1.0, sweep_rate=0.0, field_init=0.0, duration=100.0
         ),
     }
+    many = described_films(films.replace(system=size.described_film), **size.described)
+    watched = many.campaigns["many_watched"].sample
     held = Runs(anisotropy=size.held)
     unseen = Runs(sample=tuple(range(size.bead_trained, size.bead_samples)))
     identified = ModelSettings.parse({"arm": "identified", "held": held, **size.identified})
     return Profile(
         name=size.name,
-        datasets=datasets | _variants(films, size.variant_scale),
+        datasets=datasets | _variants(films, size.variant_scale) | many.campaigns,
+        described=tuple(many.campaigns),
+        unseen=many.tests,
         variants=tuple(_VARIANTS),
         models={
             "paper": TrainingPlan(settings=ModelSettings(held=held, **size.paper), data=("films",)),
             "identified": TrainingPlan(settings=identified, data=("films", "rates")),
+            "descriptors": TrainingPlan(
+                settings=ModelSettings.parse(
+                    {"arm": "descriptors", "validation": {"sample": watched}, **size.descriptors}
+                ),
+                data=(*many.sweeps, *many.protocols),
+                shown=False,
+            ),
             "bead": TrainingPlan(
                 settings=ModelSettings(held=unseen, **size.bead_model | {"latent": 2}), data=("beads",)
             ),

@@ -10,6 +10,11 @@ from nrp.systems.cahn_hilliard import CahnHilliardSettings
 from nrp.systems.film import FilmSettings
 
 
+def steps(first: float, last: float, step: float) -> tuple[float, ...]:
+    """Return evenly spaced values, both ends among them."""
+    return tuple(round(first + i * step, 10) for i in range(round((last - first) / step) + 1))
+
+
 @dataclass(frozen=True)
 class Size:
     """The numbers in which `mini` and `book` differ; by default those of `book`."""
@@ -43,9 +48,23 @@ class Size:
     bead_step: float = 0.05
     bead_trained: int = 40
     mixture: CahnHilliardSettings = field(default_factory=CahnHilliardSettings)
+    described_film: FilmSettings = field(default_factory=FilmSettings)
+    described: dict[str, Any] = field(
+        default_factory=lambda: {
+            "anisotropy": steps(1, 4, 0.2),
+            "between": steps(1.1, 3.9, 0.2),
+            "samples": 6,
+            "rates": (0.005, 0.01, 0.02, 0.014, 0.03),
+            "rest": 200.0,
+            "levels": (0.2, 0.35, 0.5, 0.65),
+            "other_levels": (0.28, 0.43, 0.58),
+        }
+    )
+    """Of `nrp.pipeline.descriptor_campaigns.described_films`."""
     held: tuple[float, ...] = (1.2, 1.7, 1.75, 2.2, 2.7, 3.2, 3.25, 3.7)
     paper: dict[str, Any] = field(default_factory=dict)
     identified: dict[str, Any] = field(default_factory=lambda: {"validation": {"sweep_rate": 0.007}})
+    descriptors: dict[str, Any] = field(default_factory=dict)
     bead_model: dict[str, Any] = field(default_factory=lambda: {"epochs": 800})
     variant_scale: int = 1
     """By this the boxes of the variants are smaller."""
@@ -82,9 +101,20 @@ MINI = Size(
     bead_step=0.1,
     bead_trained=14,
     mixture=CahnHilliardSettings(box=16, coarsen=1),
+    described_film=FilmSettings(box=20, dx=0.5, coarsen=1),
+    described={
+        "anisotropy": (1.0, 2.0, 3.0, 4.0),
+        "between": (1.5, 2.5, 3.5),
+        "samples": 2,
+        "rates": (0.02, 0.04, 0.03, 0.06),
+        "rest": 20.0,
+        "levels": (0.3, 0.6),
+        "other_levels": (0.4,),
+    },
     held=(1.5, 3.5),
     paper={"epochs": 60, **_SMALL},
     identified={"modes": 64, "epochs": 60, **_SMALL},
+    descriptors={"epochs": 4, "width": 32},
     bead_model={"epochs": 600, **_SMALL},
     variant_scale=4,
     figure_anisotropy=(2.0, 4.0),

@@ -30,7 +30,9 @@ from nrp.pipeline.parameters import overrides
 from nrp.pipeline.profiles import profile
 from nrp.pipeline.published import published, published_folder, published_names
 from nrp.reduction import ModelSettings, ReducedModel, load_model, train_many
-from nrp.reduction.training import LOG, TRAIN
+from nrp.reduction.checkpoint import LOG
+from nrp.reduction.described import DESCRIBE, described_films
+from nrp.reduction.training import TRAIN
 from nrp.simulation import SIMULATE, open_dataset, simulate
 from nrp.store import Store, content_key
 
@@ -145,9 +147,9 @@ class Study:
         return folders
 
     def train_all(self) -> None:
-        """Train all models of the profile that are missing at the same time."""
+        """Train all models that chapters show and that are missing, at the same time."""
         plans = self.profile.models.items()
-        wanted = [Model(name, member) for name, plan in plans for member in range(plan.members)]
+        wanted = [Model(name, i) for name, plan in plans if plan.shown for i in range(plan.members)]
         missing = [model for model in wanted if not self.store.find(TRAIN, self._key(model))]
         train_many([self._training(model) for model in missing], self.store)
 
@@ -178,7 +180,8 @@ class Study:
         match reference:
             case Dataset(name):
                 self._known(name, self.datasets)
-                return content_key(SIMULATE, self.profile.datasets[name])
+                step = DESCRIBE if name in self.profile.described else SIMULATE
+                return content_key(step, self.profile.datasets[name])
             case Model(name, member):
                 self._known(name, self.models)
                 plan = self.profile.models[name]
@@ -242,13 +245,14 @@ class Study:
         """Return what a member says of one dataset; all members share its frames."""
         if (of, name) not in self._loaded:
             shared = next((o for k, o in self._loaded.items() if isinstance(k, tuple) and k[1] == name), None)
-            frames = None if shared is None else shared.frames
+            frames = None if shared is None else shared.stored
             self._loaded[of, name] = Observation(model, self.dataset(name), frames)
         return self._loaded[of, name]
 
     def _data_path(self, name: str) -> Path:
         self._known(name, self.datasets)
-        return simulate(self.profile.datasets[name], self.store)
+        make = described_films if name in self.profile.described else simulate
+        return make(self.profile.datasets[name], self.store)
 
     def _model_folder(self, model: Model) -> Path:
         if folder := self.store.find(TRAIN, self._key(model)):

@@ -1,0 +1,96 @@
+"""The films from which potentials of descriptors are learned, and others to test them on.
+
+Sweeps alone are not enough: nucleation is slow, and a model that has seen no film at rest takes what is slow
+for a minimum.  So there are also fields that are held, reached from above and from below, and fields that
+turn round.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nrp.simulation.settings import CampaignSettings
+
+
+class DescribedFilms(NamedTuple):
+    """Campaigns by name, and what each is for."""
+
+    campaigns: dict[str, CampaignSettings]
+    sweeps: tuple[str, ...]
+    """Trained on, or watched."""
+    protocols: tuple[str, ...]
+    """Trained on besides: held and turned fields."""
+    tests: tuple[str, ...]
+    """Never trained on: other disorder at other anisotropies, rates and fields."""
+
+
+def held_field(begin: float, level: float, rate: float, rest: float) -> tuple[tuple[float, float], ...]:
+    """Return the table of a field that falls from `begin` to a level and stays there for a time."""
+    there = (begin - level) / rate
+    return (0.0, begin), (there, level), (there + rest, level)
+
+
+def field_from_below(begin: float, level: float, rate: float, rest: float) -> tuple[tuple[float, float], ...]:
+    """Return the table of a field that falls to zero, rests, rises to a level and stays there for a time."""
+    down, pause = begin / rate, 0.25 * rest
+    up = down + pause + level / rate
+    return (0.0, begin), (down, 0.0), (down + pause, 0.0), (up, level), (up + rest, level)
+
+
+def turning_field(begin: float, low: float, high: float, rate: float) -> tuple[tuple[float, float], ...]:
+    """Return the table of a field that falls to one level, rises to another, and falls to zero."""
+    first = (begin - low) / rate
+    second = first + (high - low) / rate
+    return (0.0, begin), (first, low), (second, high), (second + high / rate, 0.0)
+
+
+def described_films(
+    films: CampaignSettings,
+    *,
+    anisotropy: tuple[float, ...],
+    between: tuple[float, ...],
+    samples: int,
+    rates: tuple[float, ...],
+    rest: float,
+    levels: tuple[float, ...],
+    other_levels: tuple[float, ...],
+) -> DescribedFilms:
+    """Return the campaigns of a profile.
+
+    Parameters
+    ----------
+    films
+        What all of them share.
+    anisotropy, between
+        Those trained on, and those between them that are not.
+    samples
+        Number of disorder samples that are trained on; two more are watched, four more are for tests.
+    rates
+        Sweep rates trained on, the last two for a rate that is never trained on, and one beyond.
+    rest
+        Time for which a field is held.
+    levels, other_levels
+        Fields that are held in training and in tests.
+    """
+    begin, (*trained, unseen, beyond) = films.field_init, rates
+    watched, others = (samples, samples + 1), tuple(range(samples + 2, samples + 6))
+    sweeps = {
+        "many": films.replace(anisotropy=anisotropy, sample=tuple(range(samples)), sweep_rate=trained),
+        "many_watched": films.replace(anisotropy=between[::3], sample=watched, sweep_rate=trained[0]),
+    }
+    tests = {
+        "many_unseen": films.replace(anisotropy=between, sample=others, sweep_rate=unseen),
+        "many_beyond": films.replace(anisotropy=between[::3], sample=others, sweep_rate=beyond),
+    }
+    rate = films.sweep_rate[0]
+
+    def protocols(name: str, few: CampaignSettings, at: tuple[float, ...]) -> dict[str, CampaignSettings]:
+        tables = {f"{name}_down_{h:g}": held_field(begin, h, rate, rest) for h in at}
+        tables |= {f"{name}_up_{h:g}": field_from_below(begin, h, rate, rest) for h in at}
+        tables[f"{name}_turn"] = turning_field(begin, at[0], at[-1], rate)
+        return {key: few.replace(sweep_rate=0.0, field_table=table) for key, table in tables.items()}
+
+    few = films.replace(anisotropy=anisotropy[::2], sample=tuple(range(min(samples, 3))))
+    trained_on = protocols("held", few, levels)
+    tests |= protocols("unseen", films.replace(anisotropy=between[::2], sample=others), other_levels)
+    return DescribedFilms(sweeps | trained_on | tests, tuple(sweeps), tuple(trained_on), tuple(tests))
