@@ -10,7 +10,7 @@ from nrp.analysis.model.reconstruction import pod_reconstruction
 from nrp.evaluation import Observation, Result, split
 from nrp.pipeline import profile
 from nrp.pipeline.published import published, published_folder, published_names
-from nrp.reduction import ARMS, load_model
+from nrp.reduction import ModelSettings, load_model
 from nrp.simulation import open_dataset, simulate
 from nrp.store import PROVENANCE, digest
 
@@ -29,7 +29,7 @@ def first_values(result: Result, arm: str, names: set[tuple]) -> dict[tuple, flo
     return dict(zip(rows, result.arrays["first_values"].tolist(), strict=True))
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", PAPER.arms)
 def test_stored_weights_give_the_stored_numbers(arm, book_store):
     model, (result, _) = load_model(published_folder() / arm / "model"), published(arm)
     films = [open_dataset(simulate(PAPER.datasets[name], book_store)) for name in PAPER.models[arm].data]
@@ -43,17 +43,17 @@ def test_stored_weights_give_the_stored_numbers(arm, book_store):
         assert values[metric, None, None] == pytest.approx(known, rel=0.2)
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", PAPER.arms)
 def test_published_models_are_those_of_the_profile(arm):
     folder = published_folder() / arm / "model"
     model, record = load_model(folder), json.loads((folder / PROVENANCE).read_text())
     assert model.settings == PAPER.models[arm].settings
     assert record["step"] == "train"
-    assert record["settings"] == model.settings.model_dump(mode="json")
+    assert ModelSettings.parse(record["settings"]) == model.settings
     assert record["digest"] == digest(folder)
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", PAPER.arms)
 def test_published_intervals_are_over_members(arm):
     result, _ = published(arm)
     entry = result.select(metric="reconstruction_rmse", split="trained", arm=arm).iloc[0]

@@ -53,7 +53,7 @@ def describe(
     - ``negative_fraction``, the mean of a smooth indicator s of the negative phase, 1 below −w and 0 above w,
       and between them 3u² − 2u³ with u = (1 − φ/w)/2; ``euler_density``, its Euler number per area, counted
       as pixels − pairs of neighbours + squares of four of s; ``wall_density``, the length of wall per area,
-      the mean of |∇s|;
+      the mean length of ∇s;
     - the means of ten equal shares of the sorted pixels;
     - the rms amplitude of the modes in rings of the wavenumber, a root of the structure factor.
 
