@@ -129,6 +129,13 @@ def test_the_epoch_with_the_best_rollouts_is_kept(blob, tmp_path):
     assert best < log.validation.iloc[0]
 
 
+def test_a_flow_is_followed_no_further_than_the_runs_go(blob, tmp_path):
+    with pytest.raises(InvalidSetting, match="rollout_frames = 11: must be less than 11, the frames of the"):
+        train([blob], FOLLOWED.replace(rollout_frames=11), Store(tmp_path))
+    with pytest.raises(InvalidSetting, match="rollout_frames = 3: must be 0 with the loss paper"):
+        SMALL.replace(rollout_frames=3)
+
+
 def test_diverging_loss_says_so_and_publishes_nothing(blob, tmp_path):
     far = SMALL.replace(learning_rate=1e3)
     with pytest.raises(Diverged, match=r"learning_rate = 1000\.0: the loss is \S+ in epoch 1") as e:

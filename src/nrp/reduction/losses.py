@@ -54,18 +54,17 @@ class TrainingFrames:
         self.controls = flat(lambda part: part.controls)
         self.energy = flat(lambda part: part.energy)
         self.interval = flat(lambda part: functional.pad(part.intervals, (0, 1)))
-        left = flat(lambda part: torch.arange(part.time.shape[1]).flip(0).expand(part.time.shape))
-        self.starts = (left >= max(self.settings.rollout_frames, 1)).nonzero().squeeze(1)
-        """Places of the frames from which the flow can be followed far enough."""
         self.first = self.interval.nonzero().squeeze(1)
         """Places of the frames with a next one."""
-        number = flat(lambda part: torch.arange(part.time.shape[1]).expand(part.time.shape))
         sizes = [part.time.shape for part in parts]
-        places = torch.arange(len(number)).split([math.prod(size) for size in sizes])
+        places = torch.arange(len(self.x)).split([math.prod(size) for size in sizes])
         self.by_run = [place.reshape(size) for place, size in zip(places, sizes, strict=True)]
         """Places of the frames (run, frame), for each part."""
-        self.begin = (number == 0).nonzero().squeeze(1)
+        self.begin = torch.cat([runs[:, 0] for runs in self.by_run])
         """Places of the first frame of each run, where the film is saturated."""
+        far = self.settings.rollout_frames
+        self.starts = torch.cat([runs[:, : max(runs.shape[1] - far, 0)].flatten() for runs in self.by_run])
+        """Places of the frames from which the flow can be followed far enough."""
         self.square = self.rate.square().sum(dim=1)
         self.mean_square = self.square.mean()
         self.variance = (self.x - self.x.mean(dim=0)).square().sum(dim=1).mean()

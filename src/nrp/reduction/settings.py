@@ -129,6 +129,8 @@ class ModelSettings(Settings):
             )
         if self.loss == "identified" and self.potential == "free":
             raise ValueError("potential = 'free': must grow, or be 'none', with the loss identified")
+        if self.rollout_frames and self.loss != "identified":
+            raise ValueError(f"rollout_frames = {self.rollout_frames}: must be 0 with the loss paper")
         if 0 < self.modes < self.latent:
             raise ValueError(f"latent = {self.latent}: must be at most modes = {self.modes}")
         return self

@@ -69,6 +69,9 @@ def train(datasets: Sequence[xr.Dataset], settings: ModelSettings, store: Store)
     def fit(folder: Path) -> None:
         parts = [load_frames(data, trained_runs(data, settings)) for data in datasets]
         parts = [part for part in parts if len(part.images)]
+        if (longest := max(part.time.shape[1] for part in parts)) <= settings.rollout_frames:
+            wanted = f"must be less than {longest}, the frames of the longest run"
+            raise InvalidSetting(f"rollout_frames = {settings.rollout_frames}: {wanted}")
         if settings.loss == "identified" and not all(part.energy.isfinite().all() for part in parts):
             what = "the variable 'energy' is missing, or not finite"
             raise InvalidSetting(f"data: {what}; the loss 'identified' is tied to it")

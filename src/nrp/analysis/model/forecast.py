@@ -60,8 +60,8 @@ def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *
       saturated), ``from_onset`` (the first after T_init) or ``from_T0``; it counts as 3 at most, where the
       rollout has diverged; ``rollout_diverged`` is the share of runs that ever do; the arm ``persistence``
       stays at the start;
-    - ``sample_scatter``, the same error of the mean of all other disorder samples at the same anisotropy and
-      sweep rate: less no model can have that is not told the disorder;
+    - ``sample_scatter``, where descriptors are seen: the same error of the mean of all other disorder samples
+      at the same anisotropy and sweep rate, the least that a model can have which is not told the disorder;
     - ``readout_error`` of rollouts from the first frame, see `nrp.analysis.model.readouts`;
     - ``advantage`` of the arm: 1 − MSE/MSE of a rival by lead time, in the increment form, and the same of
       rollout errors;
@@ -121,9 +121,9 @@ def _add_truth(pool: Pool, scene: Scene) -> None:
 
 
 def _add_scatter(pool: Pool, name: str, seen: Observation) -> None:
-    """Add how far each run is from the mean of those that differ from it in their disorder alone."""
+    """Add how far descriptors of a run are from the mean of runs that differ in their disorder alone."""
     data, images = seen.data, seen.frames.images
-    if "disorder" not in data:
+    if "disorder" not in data or seen.model.scale is None:
         return
     pairs = np.stack([data["anisotropy"].values, data["sweep_rate"].values], axis=1)
     group = np.unique(pairs, axis=0, return_inverse=True)[1]
@@ -132,8 +132,7 @@ def _add_scatter(pool: Pool, name: str, seen: Observation) -> None:
         here = np.flatnonzero(group == number)
         mine = images[torch.from_numpy(here)]
         others = (mine.sum(dim=0) - mine) / (len(here) - 1)
-        scale = 1.0 if seen.model.scale is not None else mine.flatten(1).std(dim=1).double()[:, None]
-        errors = (mean_square(mine - others).sqrt() / scale)[:, 1:].numpy()
+        errors = mean_square(mine - others).sqrt()[:, 1:].numpy()
         counts = np.full(len(here), errors.shape[1])
         label = Label("sample_scatter", name, case="from_saturation")
         pool.add(label, Form.RATIO, errors.sum(axis=1), counts, seen.samples[here])

@@ -158,7 +158,7 @@ def occupied_minimum(
         folds.append(float(branch.folds[0]))
         beyond = folds[-1] + (1e-3 if rising else -1e-3) * (limits[1] - limits[0])
         if not limits[0] < beyond < limits[1]:
-            jumps.append(0.0)
+            jumps.append(np.nan)  # the control ends at the fold
             break
         controls[along], z = beyond, torch.from_numpy(branch.fold_states[0])
     control, states, softest = (np.concatenate(part) for part in zip(*parts, strict=True))
