@@ -151,3 +151,18 @@ def test_noise_at_the_start_decays_in_a_bowl(monkeypatch):
     variance = TrainingFrames(model, [data]).variance.item()
     decay = np.exp(-2 * 0.5 * 0.2 * np.arange(1, 6)).mean()
     assert found == pytest.approx(0.1**2 * decay / variance, rel=0.05)
+
+
+def test_the_flow_sees_the_field_between_the_frames(monkeypatch):
+    """Where ż = h and h is a straight line, z gains the mean field of each interval."""
+    model, data = relaxation()
+    field = data.time.square() + 1
+    data.controls[..., 1] = field
+    push = lambda bowl, z, controls: -controls[..., 1:2].expand_as(z)  # noqa: E731
+    monkeypatch.setattr(Bowl, "gradient", push, raising=False)
+    gain = torch.cumsum((field[:, 1:] + field[:, :-1]) / 2 * data.intervals, dim=1)[..., None]
+    frames = TrainingFrames(model, [data])
+    x = frames.x[frames.by_run[0]]
+    z = model.autoencoder.encode(x)
+    expected = (z[:, :1] + gain - z[:, 1:]).square().sum(dim=2).sqrt().mean() / frames.variance.sqrt()
+    assert whole_rollouts(model, frames) == pytest.approx(expected.item(), rel=1e-5)
