@@ -60,7 +60,7 @@ def test_films_are_not_kept_and_nothing_is_computed_twice(described, kept):
 
 @pytest.fixture(scope="module")
 def model(described, kept):
-    settings = ModelSettings.parse({"arm": "descriptors", "modes": 8, "epochs": 2, "width": 16})
+    settings = ModelSettings.parse({"arm": "descriptors", "modes": 8, "latent": 2, "epochs": 2, "width": 16})
     return load_model(train([described], settings, kept))
 
 

@@ -7,6 +7,7 @@ import torch
 
 from nrp.base import InvalidSetting
 from nrp.reduction import ModelSettings, ReducedModel, Runs, load_frames, load_model
+from nrp.reduction.networks import ResidualMLP
 from nrp.reduction.splits import coverage
 
 PIXELS, LATENT = 36, 3
@@ -95,9 +96,49 @@ def test_curvature_is_the_derivative_of_the_slope(images):
 def test_the_slope_is_the_gradient_of_the_potential(images, potential):
     model = built({"potential": potential}, images).double()
     z, controls = torch.randn(3, 4, LATENT).double(), torch.rand(3, 4, 2).double()
-    with torch.no_grad():
-        by_hand = model.slope(z, controls)
-    torch.testing.assert_close(by_hand, model.slope(z, controls).detach(), atol=1e-12, rtol=1e-9)
+    gradient = torch.func.grad(lambda state: model.potential(state, controls).sum())(z)
+    torch.testing.assert_close(model.slope(z, controls), gradient, atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_the_gradient_of_a_network_can_be_trained_through(outputs):
+    network = ResidualMLP(3, 5, outputs).double()
+    x, weights = (torch.randn(2, 4, n, dtype=torch.double, requires_grad=True) for n in (3, outputs))
+    by_torch = torch.func.grad(lambda state: (network(state) * weights).sum())(x)
+    torch.testing.assert_close(network.gradient(x, weights), by_torch)
+
+    # The derivatives by all weights are those of torch, which differentiates its own gradient.
+    def total(of: torch.Tensor) -> torch.Tensor:
+        return (of * torch.linspace(1, 2, of.numel(), dtype=torch.double).reshape(of.shape)).sum()
+
+    value = (network(x) * weights).sum()
+    twice = torch.autograd.grad(value, x, create_graph=True)[0]
+    wanted = torch.autograd.grad(total(twice), [x, weights, *network.parameters()], allow_unused=True)
+    found = torch.autograd.grad(
+        total(network.gradient(x, weights)), [x, weights, *network.parameters()], allow_unused=True
+    )
+    for one, other in zip(found, wanted, strict=True):
+        if other is not None:
+            torch.testing.assert_close(one, other)
+    assert sum(other is not None for other in wanted) == 9
+
+
+@pytest.mark.parametrize("mobility", ["scalar", "full"])
+def test_a_mobility_turns_the_force_but_never_uphill(images, mobility):
+    model = built({"loss": "identified", "potential": "linear", "mobility": mobility}, images)
+    for weight in model.mobility.network.last.parameters():
+        torch.nn.init.normal_(weight)  # which begins small
+    z, controls = torch.randn(50, LATENT).double(), torch.rand(50, 2).double()
+    force = -model.slope(z, controls)
+    velocity = model.velocity(z, controls)
+    assert ((velocity * force).sum(dim=1) > 0).all()
+    along = torch.nn.functional.cosine_similarity(velocity, force)
+    assert (along > 1 - 1e-9).all() if mobility == "scalar" else (along < 0.99).any()
+    assert not torch.allclose(velocity, force, rtol=0.1)
+    # The matrix is symmetric: a force b gains from a what a gains from b.
+    a, b = torch.randn(2, 50, LATENT).double()
+    gains = [(one * model.mobility(z, controls, other)).sum(dim=1) for one, other in ((a, b), (b, a))]
+    torch.testing.assert_close(*gains)
 
 
 def test_metric_is_one_where_the_decoder_keeps_lengths(images):
@@ -180,6 +221,10 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path, content):
         ({"encoder": "pod", "modes": 40}, "modes = 40: must be 0 or latent = 32 with the encoder pod"),
         ({"modes": 8}, "latent = 32: must be at most modes = 8"),
         ({"loss": "identified"}, "potential = 'free': must grow, or be 'none', with the loss identified"),
+        (
+            {"arm": "descriptors", "potential": "none", "mobility": "full"},
+            "mobility = 'full': needs a potential and the loss identified",
+        ),
         ({"arm": "best"}, "arm = 'best': input should be 'paper', 'identified' or 'descriptors'"),
     ],
 )

@@ -133,6 +133,38 @@ def test_the_epoch_with_the_best_rollouts_is_kept(blob, tmp_path, monkeypatch):
     assert any(not torch.equal(kept[name], weights[3][name]) for name in kept)
 
 
+@pytest.mark.parametrize("rises", ["loss", "to nothing finite"])
+def test_an_epoch_that_runs_away_is_taken_back(blob, tmp_path, monkeypatch, rises):
+    """It is tried again from where it began, with half the rate; a third time is the last."""
+    once, begun, tried = training._epoch, [], []
+
+    def runs_away(model, frames, optimizers, *, epoch: int, attempt: int, smallest: float):
+        begun.append({name: value.clone() for name, value in model.state_dict().items()})
+        tried.append((epoch, attempt))
+        found, rise = once(model, frames, optimizers, epoch=epoch, attempt=attempt, smallest=smallest)
+        if epoch == 1 and attempt < 2:
+            if rises != "loss":
+                raise Diverged("the loss is inf")
+            return found, 3.0
+        return found, rise
+
+    monkeypatch.setattr(training, "_epoch", runs_away)
+    settings = FOLLOWED.replace(epochs=3)
+    train([blob], settings, Store(tmp_path / "a"))
+    assert tried == [(0, 0), (1, 0), (1, 1), (1, 2), (2, 0)]
+    for name, value in begun[1].items():
+        assert torch.equal(begun[2][name], value)
+        assert torch.equal(begun[3][name], value)
+    assert any(not torch.equal(begun[4][name], value) for name, value in begun[1].items())
+    # The last attempt stands, whatever its loss, unless it is no number.
+    monkeypatch.setattr(training, "_ATTEMPTS", 2)
+    if rises == "loss":
+        train([blob], settings, Store(tmp_path / "b"))
+    else:
+        with pytest.raises(Diverged):
+            train([blob], settings, Store(tmp_path / "b"))
+
+
 def test_a_flow_is_followed_no_further_than_the_runs_go(blob, tmp_path):
     with pytest.raises(InvalidSetting, match="rollout_frames = 11: must be less than 11, the frames of the"):
         train([blob], FOLLOWED.replace(rollout_frames=11), Store(tmp_path))

@@ -107,8 +107,8 @@ class Observation:
 
     @cached_property
     def velocity(self) -> Float[Tensor, "run frame latent"]:
-        """The model's ż: −∂V/∂z, or its free field."""
-        if self.model.settings.potential != "none":
+        """The model's ż: −∂V/∂z, with its mobility if it has one, or its free field."""
+        if self.model.settings.potential != "none" and self.model.settings.mobility == "unit":
             return -self.slope
         return self._each("velocity", lambda run: self.model.velocity(self.z[run], self.controls[run]))
 

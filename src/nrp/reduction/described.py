@@ -21,6 +21,8 @@ DESCRIBE = Step("describe", 1)
 FIELD = "descriptors"
 _KEPT = ("disorder", "energy", "external_field", "onset_time")
 _FILMS = "films"
+_AT_ONCE = 12
+"""Runs that are read together: to open a dataset takes longer than to describe a run."""
 
 
 def described_films(campaign: CampaignSettings, store: Store, *, workers: int | None = None) -> Path:
@@ -57,9 +59,10 @@ def describe_dataset(path: Path, *, workers: int | None = None) -> xr.Dataset:
         If there is no dataset of images at that path, or they are too small.
     """
     films = open_dataset(path)
-    tasks = [(path, run) for run in range(films.sizes["run"])]
-    parts = map_tasks(_described_run, tasks, workers=workers, title=f"describing {len(tasks)} runs")
-    values, rates = (np.stack(part) for part in zip(*parts, strict=True))
+    count = films.sizes["run"]
+    tasks = [(path, np.arange(first, min(first + _AT_ONCE, count))) for first in range(0, count, _AT_ONCE)]
+    parts = map_tasks(_described_runs, tasks, workers=workers, title=f"describing {count} runs")
+    values, rates = (np.concatenate(part) for part in zip(*parts, strict=True))
     frame = ("run", "frame", "number")
     data = xr.Dataset(
         {FIELD: (frame, values), "rate": (frame, rates)}
@@ -73,11 +76,12 @@ def describe_dataset(path: Path, *, workers: int | None = None) -> xr.Dataset:
     return data
 
 
-def _described_run(path: Path, run: int) -> tuple[ndarray, ndarray]:
+def _described_runs(path: Path, runs: ndarray) -> tuple[ndarray, ndarray]:
     films = open_dataset(path)
-    frames = load_frames(films, np.array([run]))
+    frames = load_frames(films, runs)
     shape = (films.sizes["y"], films.sizes["x"])
-    images, rates = (each[0].unflatten(1, shape) for each in (frames.images, frames.rates))
+    images, rates = (each.flatten(0, 1).unflatten(1, shape) for each in (frames.images, frames.rates))
     with torch.no_grad():
         found = describe(images, rates, pixel=float(films["x"][1] - films["x"][0]))
-    return found.values.numpy(), found.rates.numpy()
+    values, moved = (part.unflatten(0, frames.time.shape).numpy() for part in found)
+    return values, moved

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from nrp.reduction.data import FrameData
 from nrp.reduction.model import ReducedModel
-from nrp.reduction.networks import GrowingPotential
+from nrp.reduction.potentials import GrowingPotential
 
 _REFERENCES = 16
 """Saturated states that each batch is tied to."""
@@ -73,8 +73,16 @@ class TrainingFrames:
         """Return the places of an epoch: each once, or as many drawn by how much moves there."""
         if not self.settings.by_motion:
             return self.first[torch.randperm(len(self.first), generator=generator)]
-        weight = 1 + (self.square[self.first] / self.mean_square).clamp(max=_LONGEST)
-        return self.first[torch.multinomial(weight, len(weight), replacement=True, generator=generator)]
+        return self.drawn(self.first, len(self.first), generator)
+
+    def drawn(
+        self, places: Int[Tensor, " place"], count: int, generator: torch.Generator
+    ) -> Int[Tensor, " draw"]:
+        """Return some of these places, more often those where more moves if frames are drawn by motion."""
+        if not self.settings.by_motion:
+            return places[torch.randint(len(places), (count,), generator=generator)]
+        weight = 1 + (self.square[places] / self.mean_square).clamp(max=_LONGEST)
+        return places[torch.multinomial(weight, count, replacement=True, generator=generator)]
 
     def batch(self, places: Int[Tensor, " batch"], generator: torch.Generator) -> Batch:
         """Return the frames at these places, and saturated states drawn at random."""
@@ -163,24 +171,27 @@ def identified_loss(
         "decoded": (settings.decoded_weight, (off.square().sum(dim=1) / scale).mean()),
         "isometry": (settings.isometry_weight, (stretch - 1).square().mean()),
         **known,
-        **(_followed(model, frames, count, generator) if settings.rollout_frames else {}),
+        **(_followed(model, frames, generator) if settings.rollout_frames else {}),
     }
 
 
-def _followed(model: ReducedModel, frames: TrainingFrames, count: int, generator: torch.Generator) -> Terms:
+def _followed(model: ReducedModel, frames: TrainingFrames, generator: torch.Generator) -> Terms:
     """Return the term of the flow that is followed over some frames from states beside the runs.
 
     The squared errors of the images at all frames are relative to the variance of all training frames.
     """
     settings, length = model.settings, model.settings.rollout_frames
-    chosen = frames.starts[torch.randint(len(frames.starts), (count,), generator=generator)]
+    # Drawn by what moves half-way, where most of it lies behind the start.
+    middle = length // 2
+    chosen = frames.drawn(frames.starts + middle, settings.rollout_starts, generator) - middle
     window = chosen[:, None] + torch.arange(length + 1)
     truth = frames.x[window]
     z = model.autoencoder.encode(truth[:, 0])
     z = z + settings.rollout_noise / math.sqrt(z.shape[1]) * torch.randn(z.shape, generator=generator)
     states = _flow(model, z, frames.controls[window], frames.interval[window])
     missed = model.autoencoder.decode(states) - truth[:, 1:]
-    error = missed.square().sum(dim=2).mean() / frames.variance
+    # By the logarithm one flow that runs away does not push the weights further than many that do not.
+    error = (missed.square().sum(dim=2) / frames.variance).log1p().mean()
     return {"rollout": (settings.rollout_weight, error)}
 
 
@@ -207,15 +218,16 @@ def _flow(
 ) -> Float[Tensor, "start later latent"]:
     """Follow ż = −∂V/∂z from the first frames on, and return the states at the later ones.
 
-    By two steps of the midpoint rule from frame to frame, with controls in straight lines between them.
+    By two steps of the Adams–Bashforth rule of second order from frame to frame, which look at the slope once
+    each, with controls in straight lines between them.
     """
-    states = []
+    states, before = [], None
     for frame in range(controls.shape[1] - 1):
         half = interval[:, frame, None] / 2
-        first, last = controls[:, frame], controls[:, frame + 1]
         for share in (0.0, 0.5):
-            begin, middle = (torch.lerp(first, last, share + ahead) for ahead in (0.0, 0.25))
-            z = z + half * model.velocity(z + half / 2 * model.velocity(z, begin), middle)
+            slope = model.velocity(z, torch.lerp(controls[:, frame], controls[:, frame + 1], share))
+            z = z + half * (slope if before is None else 1.5 * slope - 0.5 * before)
+            before = slope
         states.append(z)
     return torch.stack(states, dim=1)
 

@@ -18,14 +18,8 @@ from torch import Tensor, nn
 from nrp.base import Count, InvalidSetting, Settings, reason
 from nrp.reduction.coordinates import Coordinates
 from nrp.reduction.data import FrameData
-from nrp.reduction.networks import (
-    GAIN,
-    Autoencoder,
-    DenseAutoencoder,
-    FreeField,
-    FreePotential,
-    GrowingPotential,
-)
+from nrp.reduction.networks import GAIN, Autoencoder, DenseAutoencoder
+from nrp.reduction.potentials import FreeField, FreePotential, GrowingPotential, Mobility
 from nrp.reduction.settings import ModelSettings
 from nrp.reduction.splits import Coverage
 from nrp.store import PROVENANCE, digest, write_text
@@ -86,7 +80,11 @@ class ReducedModel(nn.Module):
                     self.potential_network = GrowingPotential(latent, controls, width, form)
                 case "none":
                     gain = GAIN if settings.loss == "identified" else 1.0
-                    self.field = FreeField(latent, controls, width, gain=gain)
+                    caged = settings.rollout_frames > 0
+                    self.field = FreeField(latent, controls, width, gain=gain, caged=caged)
+            if settings.mobility != "unit":
+                scalar = settings.mobility == "scalar"
+                self.mobility = Mobility(latent, controls, width, scalar=scalar)
 
     def fit(self, images: Float[Tensor, "image pixel"]) -> None:
         """Take from the training images what is fixed before training: their modes and scales."""
@@ -133,11 +131,7 @@ class ReducedModel(nn.Module):
         self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch latent"]:
         """Return ∂V/∂z."""
-        if not torch.is_grad_enabled() or self.settings.rollout_frames:
-            return self.potential_network.gradient(z, controls)  # in a third of the time
-        # The arms that are not followed in training keep the rounding of their published weights.
-        # States do not see each other, so the gradient of the sum holds the gradient of each.
-        return torch.func.grad(lambda state: self.potential(state, controls).sum())(z)
+        return self.potential_network.gradient(z, controls)
 
     def curvature(
         self, z: Float[Tensor, "batch latent"], controls: Float[Tensor, "batch control"]
@@ -157,8 +151,11 @@ class ReducedModel(nn.Module):
     def velocity(
         self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch latent"]:
-        """Return −∂V/∂z, which is ż in this model, or the free field."""
-        return self.field(z, controls) if self.settings.potential == "none" else -self.slope(z, controls)
+        """Return ż of this model: −∂V/∂z, times a mobility if it has one, or the free field."""
+        if self.settings.potential == "none":
+            return self.field(z, controls)
+        force = -self.slope(z, controls)
+        return force if self.settings.mobility == "unit" else self.mobility(z, controls, force)
 
     def step(
         self,

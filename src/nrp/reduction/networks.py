@@ -1,4 +1,4 @@
-"""The parts of a model: maps between image and latent state, potentials, and a free field.
+"""Networks: a residual one with its derivatives, and maps between image and latent state.
 
 The dense networks are residual with orthogonal weights at the start, in the manner of the pixel Hamiltonian
 network (Greydanus, Dzamba and Yosinski, Hamiltonian neural networks, 2019).  The paper says nothing of its
@@ -32,7 +32,7 @@ class ResidualMLP(nn.Module):
         self.second = nn.Linear(width, width)
         self.third = nn.Linear(width, width)
         self.last = nn.Linear(width, outputs)
-        _orthogonal(self)
+        make_orthogonal(self)
         with torch.no_grad():
             self.last.weight *= last
 
@@ -58,15 +58,77 @@ class ResidualMLP(nn.Module):
             hidden = hidden + added
         return self.last(hidden), functional.linear(moved, self.last.weight)
 
-    def gradient(self, x: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch inputs"]:
-        """Return the gradient of the single output, as a forward pass; the same as by a backward pass."""
-        first = torch.tanh(self.first(x))
-        second = torch.tanh(self.second(first))
-        third = torch.tanh(self.third(first + second))
-        back = self.last.weight[0].expand_as(first)
-        for layer, hidden in ((self.third, third), (self.second, second)):
-            back = back + ((1 - hidden.square()) * back) @ layer.weight
-        return ((1 - first.square()) * back) @ self.first.weight
+    def gradient(
+        self, x: Float[Tensor, "*batch inputs"], weights: Float[Tensor, "*batch outputs"] | None = None
+    ) -> Float[Tensor, "*batch inputs"]:
+        """Return the gradient of the outputs' weighted sum, or of a single output, as a forward pass."""
+        if weights is None:
+            weights = x.new_ones(*x.shape[:-1], 1)
+        layers = (self.first, self.second, self.third)
+        parts = [part for layer in layers for part in (layer.weight, layer.bias)]
+        return _Gradient.apply(x, weights, *parts, self.last.weight)[0]
+
+
+class _Gradient(torch.autograd.Function):
+    """The gradient of a `ResidualMLP`, whose own backward pass is written out: twice as fast as torch's.
+
+    With tₙ = tanh aₙ, dₙ = 1 − tₙ² and the layers aₙ = hₙ₋₁Wₙᵀ + bₙ it is g = q₁W₁, where qₙ = dₙpₙ,
+    p₁ = p₂ + q₂W₂, p₂ = p₃ + q₃W₃ and p₃ = weights·W.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, weights, w1, b1, w2, b2, w3, b3, w):
+        """Return the gradient, and what the backward pass needs."""
+        t1 = torch.tanh(functional.linear(x, w1, b1))
+        t2 = torch.tanh(functional.linear(t1, w2, b2))
+        t3 = torch.tanh(functional.linear(t1 + t2, w3, b3))
+        p3 = weights @ w
+        p2 = p3 + (p3 - t3 * t3 * p3) @ w3
+        p1 = p2 + (p2 - t2 * t2 * p2) @ w2
+        return (p1 - t1 * t1 * p1) @ w1, t1, t2, t3, p1, p2, p3
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Keep the activations."""
+        x, weights, w1, _, w2, _, w3, _, w = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(x, weights, w1, w2, w3, w, *output[1:])
+
+    @staticmethod
+    def backward(ctx, g, *_):
+        """Return the derivatives by the input, the weights of the outputs and all layers."""
+        x, weights, w1, w2, w3, w, t1, t2, t3, p1, p2, p3 = ctx.saved_tensors
+        d1, d2, d3 = 1 - t1 * t1, 1 - t2 * t2, 1 - t3 * t3
+        q1 = g @ w1.mT
+        down1 = d1 * q1
+        q2 = down1 @ w2.mT
+        down2 = down1 + d2 * q2
+        q3 = down2 @ w3.mT
+        down3 = down2 + d3 * q3
+        a3 = -2 * d3 * t3 * p3 * q3
+        behind = a3 @ w3
+        a2 = d2 * (behind - 2 * t2 * p2 * q2)
+        a1 = d1 * (behind + a2 @ w2 - 2 * t1 * p1 * q1)
+
+        def outer(left, right):
+            return left.reshape(-1, left.shape[-1]).mT @ right.reshape(-1, right.shape[-1])
+
+        def total(of):
+            return of.reshape(-1, of.shape[-1]).sum(dim=0)
+
+        return (
+            a1 @ w1,
+            down3 @ w.mT,
+            outer(d1 * p1, g) + outer(a1, x),
+            total(a1),
+            outer(d2 * p2, down1) + outer(a2, t1),
+            total(a2),
+            outer(d3 * p3, down2) + outer(a3, t1 + t2),
+            total(a3),
+            outer(weights, down3),
+        )
 
 
 class Autoencoder(nn.Module):
@@ -144,107 +206,8 @@ def _plus_linear(output: Tensor, of: Tensor, matrix: Tensor | None) -> Tensor:
     return output if matrix is None else output + functional.linear(of, matrix)
 
 
-class FreePotential(nn.Module):
-    """V(z, α, h): two hidden tanh layers and a sum without constant, which no gradient could fix."""
-
-    def __init__(self, latent: int, controls: int, width: int) -> None:
-        super().__init__()
-        self.first = nn.Linear(latent + controls, width)
-        self.second = nn.Linear(width, width)
-        self.last = nn.Linear(width, 1, bias=False)
-        _orthogonal(self)
-
-    def forward(
-        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
-    ) -> Float[Tensor, "*batch"]:
-        """Return V for each state."""
-        hidden = torch.tanh(self.first(torch.cat([z, controls], dim=-1)))
-        return self.last(torch.tanh(self.second(hidden))).squeeze(-1)
-
-    def gradient(
-        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
-    ) -> Float[Tensor, "*batch latent"]:
-        """Return ∂V/∂z, as a forward pass."""
-        first = torch.tanh(self.first(torch.cat([z, controls], dim=-1)))
-        second = torch.tanh(self.second(first))
-        back = ((1 - second.square()) * self.last.weight[0]) @ self.second.weight
-        return ((1 - first.square()) * back) @ self.first.weight[:, : z.shape[-1]]
-
-
-class GrowingPotential(nn.Module):
-    """V = U(z, α, h) − h·M, which grows at infinity: networks, whose values are bounded, and a parabola.
-
-    The field h is the second control.  Where V is linear in it, U is a function of z and all other controls;
-    M is one of z alone, as the mean magnetization of an image is, or of the other controls besides.
-
-    Parameters
-    ----------
-    form
-        ``energy`` (U(z, α) − h·M(z)), ``linear`` (U(z, α) − h·M(z, α)) or ``growing`` (U(z, α, h), no M).
-    """
-
-    def __init__(self, latent: int, controls: int, width: int, form: str) -> None:
-        super().__init__()
-        others = [i for i in range(controls) if i != 1]
-        self.in_energy = list(range(controls)) if form == "growing" else others
-        self.in_moment = others if form == "linear" else []
-        self.network = ResidualMLP(latent + len(self.in_energy), width, 1, last=0.1)
-        self.growth = nn.Parameter(torch.tensor(-3.0))
-        self.moment: ResidualMLP | None = None
-        if form != "growing":
-            self.moment = ResidualMLP(latent + len(self.in_moment), width // 2, 1, last=0.1)
-            self.slope = nn.Parameter(torch.zeros(latent))
-
-    def magnetization(
-        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
-    ) -> Float[Tensor, "*batch"]:
-        """Return M = −∂V/∂h, where V is linear in h."""
-        assert self.moment is not None
-        state = torch.cat([GAIN * z, controls[..., self.in_moment]], dim=-1)
-        return self.moment(state).squeeze(-1) + z @ self.slope
-
-    def forward(
-        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
-    ) -> Float[Tensor, "*batch"]:
-        """Return V for each state."""
-        state = torch.cat([GAIN * z, controls[..., self.in_energy]], dim=-1)
-        value = self.network(state).squeeze(-1) + self._stiffness / 2 * z.square().sum(-1)
-        return value if self.moment is None else value - controls[..., 1] * self.magnetization(z, controls)
-
-    def gradient(
-        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
-    ) -> Float[Tensor, "*batch latent"]:
-        """Return ∂V/∂z."""
-        latent = z.shape[-1]
-        state = torch.cat([GAIN * z, controls[..., self.in_energy]], dim=-1)
-        gradient = GAIN * self.network.gradient(state)[..., :latent] + self._stiffness * z
-        if self.moment is None:
-            return gradient
-        state = torch.cat([GAIN * z, controls[..., self.in_moment]], dim=-1)
-        tilt = GAIN * self.moment.gradient(state)[..., :latent] + self.slope
-        return gradient - controls[..., 1:2] * tilt
-
-    @property
-    def _stiffness(self) -> Tensor:
-        return functional.softplus(self.growth)
-
-
-class FreeField(nn.Module):
-    """F(z, α, h), the velocity itself, which need not be the slope of any potential."""
-
-    def __init__(self, latent: int, controls: int, width: int, *, gain: float) -> None:
-        super().__init__()
-        self.gain = gain
-        self.network = ResidualMLP(latent + controls, width, latent, last=0.1)
-
-    def forward(
-        self, z: Float[Tensor, "*batch latent"], controls: Float[Tensor, "*batch control"]
-    ) -> Float[Tensor, "*batch latent"]:
-        """Return ż for each state."""
-        return self.network(torch.cat([self.gain * z, controls], dim=-1))
-
-
-def _orthogonal(module: nn.Module) -> None:
+def make_orthogonal(module: nn.Module) -> None:
+    """Draw the weights of all linear layers of a module as orthogonal matrices."""
     with one_thread():
         for part in module.modules():
             if isinstance(part, nn.Linear):

@@ -36,16 +36,19 @@ ARMS: dict[str, dict[str, Any]] = {
         "potential": "linear",
         "standardized": True,
         "modes": 35,
-        "latent": 2,
-        "width": 128,
-        "dynamics_weight": 1.0,
-        "decoded_weight": 1.0,
+        "latent": 3,
+        "width": 64,
+        "dynamics_weight": 0.3,
+        "decoded_weight": 0.03,
+        "isometry_weight": 0.05,
         "energy_weight": 0.0,
-        "rollout_frames": 8,
+        "rollout_frames": 16,
         "rollout_noise": 0.05,
-        "epochs": 12,
+        "rollout_weight": 200.0,
+        "by_motion": True,
+        "epochs": 5,
         "batch": 128,
-        "learning_rate": 4e-3,
+        "learning_rate": 8e-3,
     },
 }
 """Named combinations of the parts of a model: what an arm changes of the defaults of `ModelSettings`."""
@@ -69,6 +72,9 @@ class ModelSettings(Settings):
     """Any function V(z, α, h); one that grows at infinity, of the form U(z, α) − h·M(z) (energy),
     U(z, α) − h·M(z, α) (linear) or V(z, α, h) (growing); or none: a free vector field F(z, α, h) of the same
     size, which need not be the slope of anything."""
+    mobility: Literal["unit", "scalar", "full"] = "unit"
+    """Of the loss `identified`: what ∂V/∂z is multiplied by to give −ż, nothing, a positive number c(z, α) or
+    a positive matrix K(z, α)."""
     loss: Literal["paper", "identified"] = "paper"
     """Eq. (2), or the loss with the exact ż that `identified` names."""
     latent: Annotated[int, Field(ge=1, le=4096)] = 32
@@ -86,6 +92,8 @@ class ModelSettings(Settings):
     and of M, both of which are known."""
     rollout_frames: Annotated[int, Field(ge=0, le=1000)] = 0
     """Of the loss `identified`: frames over which the flow is followed; 0 for none."""
+    rollout_starts: Count = 64
+    """Of the loss `identified`: states of a batch from which it is followed."""
     rollout_weight: NonNegative = 10.0
     """Of the loss `identified`: weight of the squared errors of the followed flow."""
     rollout_noise: NonNegative = 0.0
@@ -129,6 +137,8 @@ class ModelSettings(Settings):
             )
         if self.loss == "identified" and self.potential == "free":
             raise ValueError("potential = 'free': must grow, or be 'none', with the loss identified")
+        if self.mobility != "unit" and (self.potential == "none" or self.loss != "identified"):
+            raise ValueError(f"mobility = {self.mobility!r}: needs a potential and the loss identified")
         if self.rollout_frames and self.loss != "identified":
             raise ValueError(f"rollout_frames = {self.rollout_frames}: must be 0 with the loss paper")
         if 0 < self.modes < self.latent:

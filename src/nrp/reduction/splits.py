@@ -84,7 +84,8 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
     ``random_start`` where samples differ in the start alone, and for films that begin with noise;
     ``beyond_anisotropy`` and ``beyond_sweep_rate`` outside the range of those seen, if there are several;
     where a table makes the field, ``field_step`` if it jumps and else ``field_hold``, unless the model was
-    trained on these very runs.  An empty name where some things are new, but neither one nor all.
+    trained on these very runs.  An empty name where some things are new, but neither one nor all, or where
+    all is and one of them lies outside its range.
     """
     new = {name: ~np.isin(dataset[name].values, trained_on[name]) for name in _COORDINATES}
     protocol = _protocol(dataset)
@@ -99,7 +100,7 @@ def split_names(dataset: xr.Dataset, settings: ModelSettings, trained_on: Covera
     for name in ("anisotropy", "sweep_rate"):
         seen = trained_on[name]
         for run in np.flatnonzero(outside(dataset[name].values, seen) & (len(seen) > 1)):
-            names[run] = names[run].replace(f"new_{name}", f"beyond_{name}")
+            names[run] = names[run].replace(f"new_{name}", f"beyond_{name}").replace("new_all", "")
     if "disorder" not in dataset:
         names = ["random_start" if name == "new_disorder" else name for name in names]
     return np.where(runs_with(dataset, settings.validation), "validation", names)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,14 @@ TRAIN = Step("train", 2)
 _EPOCHS_BETWEEN_CHECKPOINTS = 10
 """Where the flow is followed, epochs are few and long, and there is a checkpoint after each."""
 _WARM_UP = 0.02
-"""Share of the steps over which the learning rate of Muon rises; Adam begins with its full rate."""
+"""Share of the steps over which the learning rate rises, of Muon and where the flow is followed."""
+_LONGEST_GRADIENT = 1.0
+"""Norm to which gradients are cut where the flow is followed: a flow that runs away has very long ones."""
+_ATTEMPTS = 3
+"""Times that an epoch is tried where the flow is followed, if the loss rises in it."""
+_RISE_OF_AN_EPOCH = 2.0
+"""Factor by which the loss may rise from the first tenth of such an epoch to the last."""
+_ATTEMPT_SEED = 2**40
 _SMALLEST = 64
 """Matrices whose shorter side is smaller are left to Adam: there Muon costs more than it gains."""
 _ALLOWED_RISE = 1e3
@@ -110,34 +119,24 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
     optimizers = _optimizers(model)
     log, best = resume(model, optimizers, folder)
     frames, others = TrainingFrames(model, parts), TrainingFrames(model, watched) if watched else None
-    per_epoch = -(-len(frames.first) // settings.batch)
-    done, total = len(log) * per_epoch, settings.epochs * per_epoch
-    schedulers = _schedulers(optimizers, settings, done=done, total=total)
     epochs, between = range(len(log), settings.epochs), _EPOCHS_BETWEEN_CHECKPOINTS
     if settings.rollout_frames:
         between = 1
     title = f"training arm {settings.arm}, member {settings.member}"
     for epoch in progress(epochs, total=len(epochs), title=title):
-        generator = torch.Generator().manual_seed(settings.member * settings.epochs + epoch)
-        order = frames.order(generator)
         smallest = min((row["loss"] for row in log), default=np.inf)
-        sums: dict[str, float] = {}
-        for places in order.tensor_split(per_epoch):
-            terms = LOSSES[settings.loss](model, frames, frames.batch(places, generator), generator)
-            loss = sum((weight * value for weight, value in terms.values()), start=torch.zeros(()))
-            if not loss.item() <= _ALLOWED_RISE * smallest or not torch.isfinite(loss):
-                raise Diverged(
-                    f"learning_rate = {settings.learning_rate}: the loss is {loss.item():.3g} in epoch "
-                    f"{epoch}; a smaller rate is needed (the last checkpoint, if any, is kept)"
+        attempts = _ATTEMPTS if settings.rollout_frames else 1
+        begin = _state_of(model, optimizers) if attempts > 1 else None
+        for attempt in range(attempts):
+            if begin and attempt:
+                _restore(model, optimizers, begin)
+            last = attempt + 1 == attempts
+            with nullcontext() if last else suppress(Diverged):
+                sums, rise = _epoch(
+                    model, frames, optimizers, epoch=epoch, attempt=attempt, smallest=smallest
                 )
-            for optimizer in optimizers:
-                optimizer.zero_grad()
-            loss.backward()
-            for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
-                optimizer.step()
-                scheduler.step()
-            for name, value in {"loss": loss, **{name: value for name, (_, value) in terms.items()}}.items():
-                sums[name] = sums.get(name, 0.0) + value.item() * len(places) / len(order)
+                if rise <= _RISE_OF_AN_EPOCH:
+                    break
         check = (epoch + 1) % between == 0 or epoch + 1 == settings.epochs
         validation = _validation(model, others) if check and others else np.nan
         if settings.rollout_frames and validation <= min((row["validation"] for row in log), default=np.inf):
@@ -150,6 +149,62 @@ def _fit(model: ReducedModel, parts: list[FrameData], watched: list[FrameData], 
         model.load_state_dict(best)
     model.save(folder)
     (folder / CHECKPOINT).unlink()
+
+
+def _epoch(
+    model: ReducedModel,
+    frames: TrainingFrames,
+    optimizers: list[Optimizer],
+    *,
+    epoch: int,
+    attempt: int,
+    smallest: float,
+) -> tuple[dict[str, float], float]:
+    """Train for an epoch; return the means of the terms, and the factor by which the loss has risen in it.
+
+    Each attempt has half the learning rate of the one before, and another order of the frames.
+    """
+    settings = model.settings
+    per_epoch = -(-len(frames.first) // settings.batch)
+    done, total = epoch * per_epoch, settings.epochs * per_epoch
+    schedulers = _schedulers(optimizers, settings, done=done, total=total, share=0.5**attempt)
+    seed = settings.member * settings.epochs + epoch + attempt * _ATTEMPT_SEED
+    generator = torch.Generator().manual_seed(seed)
+    order = frames.order(generator)
+    sums: dict[str, float] = {}
+    losses = []
+    for places in order.tensor_split(per_epoch):
+        terms = LOSSES[settings.loss](model, frames, frames.batch(places, generator), generator)
+        loss = sum((weight * value for weight, value in terms.values()), start=torch.zeros(()))
+        if not loss.item() <= _ALLOWED_RISE * smallest or not torch.isfinite(loss):
+            raise Diverged(
+                f"learning_rate = {settings.learning_rate}: the loss is {loss.item():.3g} in epoch "
+                f"{epoch}; a smaller rate is needed (the last checkpoint, if any, is kept)"
+            )
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        if settings.rollout_frames:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), _LONGEST_GRADIENT)
+        for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
+            optimizer.step()
+            scheduler.step()
+        losses.append(loss.item())
+        for name, value in {"loss": loss, **{name: value for name, (_, value) in terms.items()}}.items():
+            sums[name] = sums.get(name, 0.0) + value.item() * len(places) / len(order)
+    tenth = -(-len(losses) // 10)
+    return sums, sum(losses[-tenth:]) / sum(losses[:tenth])
+
+
+def _state_of(model: ReducedModel, optimizers: list[Optimizer]) -> tuple[dict, list[dict]]:
+    return copy.deepcopy((model.state_dict(), [optimizer.state_dict() for optimizer in optimizers]))
+
+
+def _restore(model: ReducedModel, optimizers: list[Optimizer], state: tuple[dict, list[dict]]) -> None:
+    weights, moments = copy.deepcopy(state)
+    model.load_state_dict(weights)
+    for optimizer, moment in zip(optimizers, moments, strict=True):
+        optimizer.load_state_dict(moment)
 
 
 def _optimizers(model: ReducedModel) -> list[Optimizer]:
@@ -167,14 +222,15 @@ def _optimizers(model: ReducedModel) -> list[Optimizer]:
 
 
 def _schedulers(
-    optimizers: list[Optimizer], settings: ModelSettings, *, done: int, total: int
+    optimizers: list[Optimizer], settings: ModelSettings, *, done: int, total: int, share: float
 ) -> list[LambdaLR]:
-    """Return the schedules of the learning rates: a rise for Muon, and half a cosine down to zero for all."""
-    rise = max(_WARM_UP * total, 1.0) if settings.optimizer == "muon" else 1.0
+    """Return the schedules of the learning rates: a rise, if any, and half a cosine down to zero."""
+    rises = settings.optimizer == "muon" or settings.rollout_frames
+    rise = max(_WARM_UP * total, 1.0) if rises else 1.0
 
     def factor(further: int) -> float:
         step = done + further
-        return min(1.0, (step + 1) / rise) * 0.5 * (1 + np.cos(np.pi * step / total))
+        return share * min(1.0, (step + 1) / rise) * 0.5 * (1 + np.cos(np.pi * step / total))
 
     return [LambdaLR(optimizer, factor) for optimizer in optimizers]
 
