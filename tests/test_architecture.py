@@ -11,7 +11,10 @@ ORDER = ("systems", "simulation", "reduction", "evaluation", "analysis", "pipeli
 TOP = ("cli", "commands")
 """Modules that may import everything."""
 SYSTEMS = {"film", "swift_hohenberg", "bead", "cahn_hilliard"}
-NAMING = ("systems/", "pipeline/profiles.py", "pipeline/sizes.py", "pipeline/control_campaigns.py")
+NAMING = (
+    "systems/",
+    *(f"pipeline/{n}.py" for n in ("profiles", "sizes", "control_campaigns", "landscape_controls")),
+)
 """Where systems may be named: where they are, and in the profiles."""
 OF_THE_FILM = ("analysis/film/", "pipeline/parameters.py", "book/figures/")
 """What may import the film, or the bead: its own analyses and figures, and the parameters of chapters."""

@@ -21,7 +21,7 @@ class DescribedFilms(NamedTuple):
     protocols: tuple[str, ...]
     """Trained on besides: held and turned fields."""
     tests: tuple[str, ...]
-    """Never trained on: other disorder at other anisotropies, rates and fields."""
+    """Never trained on: other disorder at other anisotropies, rates and fields; and one rate beyond those."""
 
 
 def held_field(begin: float, level: float, rate: float, rest: float) -> tuple[tuple[float, float], ...]:
@@ -80,7 +80,9 @@ def described_films(
     }
     tests = {
         "many_unseen": films.replace(anisotropy=between, sample=others, sweep_rate=unseen),
-        "many_beyond": films.replace(anisotropy=between[::3], sample=others, sweep_rate=beyond),
+        "many_beyond": films.replace(
+            anisotropy=anisotropy[::3], sample=tuple(range(min(samples, 3))), sweep_rate=beyond
+        ),
     }
     rate = films.sweep_rate[0]
 

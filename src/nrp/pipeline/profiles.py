@@ -19,7 +19,9 @@ from nrp.pipeline.control_campaigns import (
     paper_controls,
 )
 from nrp.pipeline.descriptor_campaigns import described_films
-from nrp.pipeline.sizes import MINI, Size, steps
+from nrp.pipeline.landscape_controls import hexagon_films, uniform_films
+from nrp.pipeline.plans import TrainingPlan, compared_plans, plan_of
+from nrp.pipeline.sizes import MANY_FILMS, MINI, Size, steps
 from nrp.reduction.settings import ModelSettings, Runs
 from nrp.simulation.settings import CampaignSettings
 from nrp.systems.film import FilmSettings
@@ -36,16 +38,6 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "zero_mean": {"disorder": "zero_mean"},
 }
 """Boxes, grids and readings of the disorder whose onsets and final states are compared, by name."""
-
-
-class TrainingPlan(Settings):
-    """A model of a profile: what is trained, on which datasets, and how many members."""
-
-    settings: ModelSettings
-    data: tuple[str, ...]
-    members: Count = 1
-    shown: bool = True
-    """Whether a chapter shows it, so that it is trained before the chapters run."""
 
 
 class Profile(Settings):
@@ -74,6 +66,8 @@ class Profile(Settings):
     """By name: the arms and, in the profile that is published, their rivals and variants; and the
     ``bead``."""
     arms: tuple[str, ...] = ("paper", "identified")
+    compared: tuple[str, ...] = ()
+    """The models of descriptors that are compared over many seeds, the arm first."""
     controls: tuple[ControlSettings, ...]
     """Controls of the test for jumps."""
     figure_anisotropy: tuple[Positive, Positive]
@@ -190,7 +184,6 @@ def _template(size: Size) -> Profile:
         ),
     }
     many = described_films(films.replace(system=size.described_film), **size.described)
-    watched = many.campaigns["many_watched"].sample
     held = Runs(anisotropy=size.held)
     unseen = Runs(sample=tuple(range(size.bead_trained, size.bead_samples)))
     identified = ModelSettings.parse({"arm": "identified", "held": held, **size.identified})
@@ -203,13 +196,7 @@ def _template(size: Size) -> Profile:
         models={
             "paper": TrainingPlan(settings=ModelSettings(held=held, **size.paper), data=("films",)),
             "identified": TrainingPlan(settings=identified, data=("films", "rates")),
-            "descriptors": TrainingPlan(
-                settings=ModelSettings.parse(
-                    {"arm": "descriptors", "validation": {"sample": watched}, **size.descriptors}
-                ),
-                data=(*many.sweeps, *many.protocols),
-                shown=False,
-            ),
+            "descriptors": plan_of(many, **size.descriptors),
             "bead": TrainingPlan(
                 settings=ModelSettings(held=unseen, **size.bead_model | {"latent": 2}), data=("beads",)
             ),
@@ -256,13 +243,28 @@ def _paper(book: Profile) -> Profile:
         add(f"free_field_{arm}", settings.replace(potential="none"), arm)
     for latent in (2, 8, 64):
         add(f"latent_{latent}", paper.replace(latent=latent), "paper", members=1)
+    many = described_films(book.datasets["films"], **MANY_FILMS)
+    compared = compared_plans(plan_of(many))
+    models |= compared
+    known = {"uniform": uniform_films(), "hexagons": hexagon_films()}
+    for (name, films), epochs in zip(known.items(), (9, 12), strict=True):
+        models[name] = plan_of(films, epochs=epochs).replace(members=5, shown=False)
     held = Runs(anisotropy=(1.75, 3.25), sweep_rate=0.014)
     models["fine"] = TrainingPlan(
         settings=identified.replace(held=held, validation=Runs()), data=("fine",), members=5
     )
-    datasets = book.datasets | {"samples": book.datasets["samples"].replace(sample=tuple(range(1, 10)))}
+    campaigns = [films.campaigns for films in (many, *known.values())]
+    described = {name: campaign for each in campaigns for name, campaign in each.items()}
+    datasets = book.datasets | described
+    datasets["samples"] = datasets["samples"].replace(sample=tuple(range(1, 10)))
     for name in book.variants:
         datasets[name] = datasets[name].replace(anisotropy=steps(1, 4, 0.25), sample=tuple(range(5)))
     return book.replace(
-        name="paper", datasets=datasets, models=models, controls=paper_controls(book.datasets["films"], paper)
+        name="paper",
+        datasets=datasets,
+        models=models,
+        described=tuple(described),
+        unseen=many.tests,
+        compared=tuple(compared),
+        controls=paper_controls(book.datasets["films"], paper),
     )

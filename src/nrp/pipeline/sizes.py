@@ -53,11 +53,11 @@ class Size:
         default_factory=lambda: {
             "anisotropy": steps(1, 4, 0.2),
             "between": steps(1.1, 3.9, 0.2),
-            "samples": 6,
+            "samples": 3,
             "rates": (0.005, 0.01, 0.02, 0.014, 0.03),
             "rest": 200.0,
-            "levels": (0.2, 0.35, 0.5, 0.65),
-            "other_levels": (0.28, 0.43, 0.58),
+            "levels": (0.35, 0.5),
+            "other_levels": (0.43,),
         }
     )
     """Of `nrp.pipeline.descriptor_campaigns.described_films`."""
@@ -73,6 +73,12 @@ class Size:
     solver_samples: int = 5
 
 
+MANY_FILMS = Size().described | {
+    "samples": 6,
+    "levels": (0.2, 0.35, 0.5, 0.65),
+    "other_levels": (0.28, 0.43, 0.58),
+}
+"""The films of which the published potentials of descriptors are learned."""
 _SMALL = {"latent": 8, "width": 64, "batch": 50}
 MINI = Size(
     name="mini",

@@ -67,6 +67,21 @@ def critical_field(
     return alpha * phi**3 - (alpha - uniform_cost(settings)) * phi
 
 
+def uniform_fold_field(
+    anisotropy: Float[ndarray, "*a"] | float, settings: FilmSettings = _DEFAULT
+) -> Float[ndarray, "*a"] | float:
+    """Return h_s ≤ 0, at which the upper uniform state ends when h falls; the lower one ends at −h_s.
+
+    A film that stays uniform moves as φ' = (α − L(0))φ − αφ³ + h.  Where its state at rest vanishes, the
+    slope of that force is 0, too: φ_s² = (α − L(0))/(3α), and so h_s = −(2/3)(α − L(0))φ_s.  For α ≤ L(0)
+    there is one uniform state in every field, and the result is nan.  Patterns are left out of account.
+    """
+    alpha = np.asarray(anisotropy, dtype=float)
+    excess = alpha - uniform_cost(settings)
+    excess = np.where(excess > 0, excess, np.nan)
+    return -2 / 3 * excess * np.sqrt(excess / (3 * alpha))
+
+
 def stripe_energy(anisotropy: float, settings: FilmSettings = _DEFAULT) -> float:
     """Return the energy per area of the stripes φ = A cos x at h = 0, −(α − Δ)²/(6α), close to α = Δ."""
     return -((anisotropy - pattern_cost(settings)) ** 2) / (6 * anisotropy)

@@ -48,3 +48,26 @@ class SwiftHohenberg(Plane):
 def stripes_end(drive: float) -> float:
     """Return the g above which stripes are unstable to hexagons, ``√(3r/4)``, to leading order in r."""
     return float(np.sqrt(3 * drive / 4))
+
+
+def stability_fields(
+    quadratic: Float[ndarray, "*g"] | float, drive: float
+) -> tuple[Float[ndarray, "*g"] | float, Float[ndarray, "*g"] | float]:
+    """Return the two fields between which the uniform state is unstable; nan where it is stable in any field.
+
+    A wave about the uniform state φ₀ grows at the rate σ(k) = r − (1 − k²)² + 2gφ₀ − 3φ₀², most at k = 1.
+    It neither grows nor decays at φ₀ = (g ± √(g² + 3r))/3, where the field is h = (1 − r)φ₀ − gφ₀² + φ₀³, for
+    there the uniform state is at rest.  That state is the only one as long as g² < 3(1 − r).
+
+    Parameters
+    ----------
+    quadratic
+        g.
+    drive
+        r.
+    """
+    g = np.asarray(quadratic, dtype=float)
+    square = g**2 + 3 * drive
+    root = np.sqrt(np.where(square > 0, square, np.nan))
+    lower, upper = ((1 - drive) * phi - g * phi**2 + phi**3 for phi in ((g - root) / 3, (g + root) / 3))
+    return lower, upper
