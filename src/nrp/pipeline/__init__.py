@@ -10,10 +10,13 @@ from nrp.analysis.model import (
     gradient_flow,
     identifiability,
     landscape,
+    meaning,
     members,
+    premise,
     reconstruction,
     training,
 )
+from nrp.analysis.potential import held, transitions
 from nrp.analysis.transition import continuity, controls, reading
 from nrp.pipeline.profiles import Profile, profile
 from nrp.pipeline.study import Study

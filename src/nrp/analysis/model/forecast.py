@@ -87,7 +87,7 @@ def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *
             seen[law.name] += 1
     for name_of_split, parts in split(arm[0]).items():
         for part in parts:
-            _add_scatter(truth, name_of_split, part)
+            add_scatter(truth, name_of_split, part)
     entries = [entry for each in dict.fromkeys(s.split for s in first) for entry in _shares(first, each)]
     return Result.of([*entries, *truth.rows(), *pool.rows(), *pool.advantages(name)])
 
@@ -120,7 +120,17 @@ def _add_truth(pool: Pool, scene: Scene) -> None:
         _add_rollout(pool.add, scene, "persistence", start, mean_square(stays - images))
 
 
-def _add_scatter(pool: Pool, name: str, seen: Observation) -> None:
+def add_flow(pool: Pool, scenes: Sequence[Scene], law: Law, *, member: int) -> None:
+    """Add the errors of single frames, and of the flow of a law that is followed from the first frames."""
+    add = partial(pool.add, member=member)
+    for scene in scenes:
+        _add_frames(add, scene, law)
+    for start in dict.fromkeys(scene.begins for scene in scenes):
+        for scene, states in rollouts(law.velocity, scenes, start):
+            _add_rollout(add, scene, law.name, start, _errors_after(scene, start, states)[1])
+
+
+def add_scatter(pool: Pool, name: str, seen: Observation) -> None:
     """Add how far descriptors of a run are from the mean of runs that differ in their disorder alone."""
     data, images = seen.data, seen.frames.images
     if "disorder" not in data or seen.model.scale is None:
@@ -214,19 +224,24 @@ _PER_FRAME = {"paper_form": "per_frame_mean", "increment": "increment_per_frame_
 
 def _add_rollouts(add, scene: Scene, law: Law, start: str, states: Tensor) -> None:
     """Add the errors of the flow followed from one state of each run to the end."""
-    runs, last = np.arange(len(states)), scene.last
-    # Back to the frames of the runs; those before the start do not count.
-    place = np.clip(np.arange(last + 1) - scene.starts[start][:, None], 0, None)
-    with torch.no_grad():
-        guess = scene.o.model.autoencoder.decode(states[runs[:, None], place])
-    off = scene.errors(guess, slice(None), slice(None))
+    guess, off = _errors_after(scene, start, states)
     _add_rollout(add, scene, law.name, start, off)
     if start == scene.begins:
+        last = scene.last
         still = mean_square(scene.frames.images[:, -1] - scene.frames.images[:, 0]).numpy()
         label = Label("skill", scene.split, law.name, "paper_form", last)
         add(label, Form.SKILL, off[:, -1].numpy(), still, scene.samples)
         seen = scene.o.model.coordinates.images(guess[:, scene.described]).nan_to_num().clamp(-AWAY, AWAY)
         add_readouts(add, scene, law.name, seen)
+
+
+def _errors_after(scene: Scene, start: str, states: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the images of a flow at all frames of the runs, and their mean squared errors."""
+    # Back to the frames of the runs; those before the start do not count.
+    place = np.clip(np.arange(scene.last + 1) - scene.starts[start][:, None], 0, None)
+    with torch.no_grad():
+        guess = scene.o.model.autoencoder.decode(states[np.arange(len(states))[:, None], place])
+    return guess, scene.errors(guess, slice(None), slice(None))
 
 
 def _add_rollout(add, scene: Scene, arm: str, start: str, squares: Tensor) -> None:

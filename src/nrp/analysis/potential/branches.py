@@ -10,7 +10,10 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from nrp.analysis.potential.stationary import Potential, descended
+from nrp.analysis.potential.stationary import SHIFT, Landscape, Potential, descended
+
+_HALVINGS = 12
+"""Of the step in which a fold lies, which is quadratic in the arc about it."""
 
 
 class Branch(NamedTuple):
@@ -168,7 +171,7 @@ def occupied_minimum(
 def _fold(system: _System, x: ndarray, tangent: ndarray, length: float) -> ndarray:
     """Return the point within a step where the control turns back."""
     low, high, found = 0.0, length, x
-    for _ in range(40):
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
         point = system.corrected(x + middle * tangent, tangent)
         if point is None:
@@ -189,12 +192,27 @@ class _System:
 
     def derivatives(self, x: ndarray) -> tuple[ndarray, ndarray]:
         """Return ∂V/∂z, and its derivatives by the state and, in the last column, by the control."""
-        at = torch.from_numpy(x).requires_grad_()
-        controls = torch.cat([self._controls[: self._along], at[-1:], self._controls[self._along + 1 :]])
-        value = self._potential(at[None, :-1], controls[None])[0]
-        slope = torch.autograd.grad(value, at, create_graph=True)[0][:-1]
-        rows = [torch.autograd.grad(part, at, retain_graph=True, materialize_grads=True)[0] for part in slope]
-        return slope.detach().numpy(), torch.stack(rows).numpy()
+        if isinstance(self._potential, Landscape):
+            return self._by_differences(self._potential, x)
+        # One copy of the point for each row of the derivative; copies do not see each other.
+        latent = len(x) - 1
+        at = torch.from_numpy(x).repeat(latent, 1).requires_grad_()
+        controls = self._controls.repeat(latent, 1)
+        before, behind = controls[:, : self._along], controls[:, self._along + 1 :]
+        value = self._potential(at[:, :-1], torch.cat([before, at[:, -1:], behind], dim=1)).sum()
+        slope = torch.autograd.grad(value, at, create_graph=True)[0][:, :-1]
+        rows = torch.autograd.grad(slope.diagonal().sum(), at, materialize_grads=True)[0]
+        return slope[0].detach().numpy(), rows.numpy()
+
+    def _by_differences(self, landscape: Landscape, x: ndarray) -> tuple[ndarray, ndarray]:
+        steps = SHIFT * np.eye(len(x))
+        points = torch.from_numpy(np.vstack([x, x + steps, x - steps]))
+        controls = self._controls.repeat(len(points), 1)
+        controls[:, self._along] = points[:, -1]
+        with torch.no_grad():
+            slope = landscape.slope(points[:, :-1], controls).numpy()
+        above, below = np.split(slope[1:], 2)
+        return slope[0], (above - below).T / (2 * SHIFT)
 
     def tangent(self, x: ndarray, like: ndarray) -> ndarray:
         """Return the direction of the branch, of unit length, on the side of another one."""

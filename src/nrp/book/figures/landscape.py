@@ -1,0 +1,156 @@
+"""The figures of a landscape learned from descriptors: its minima, where they vanish, its level sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy import ndarray
+
+from nrp.analysis.film.runs import nearest
+from nrp.analysis.potential.held import in_double
+from nrp.analysis.potential.stationary import Points, stationary_points
+from nrp.book.figures.style import BLUE, GREEN, GREY, RED, error_bars, mark, subplots
+from nrp.evaluation import Observation, Result
+from nrp.reduction import ReducedModel
+from nrp.systems.film_theory import pattern_cost, uniform_cost
+
+_POINTS, _STARTS = 80, 60
+"""Points along each axis of a map, and states from which stationary points are looked for."""
+
+
+def occupied_minima(held: Result, alphas: Sequence[float]) -> Figure:
+    """The mean magnetization of the minimum that is occupied on the ways down and up, one line per member.
+
+    Markers: where films end that are held in a field, reached from above and from below.
+    """
+    a = held.arrays
+    figure, axes = subplots(1, len(alphas), (9.4, 3.1), sharey=True, squeeze=False)
+    sides: tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...] = (
+        ("falling", "from above", {"color": BLUE, "ls": "-"}, {"color": BLUE, "marker": "v"}),
+        ("rising", "from below", {"color": RED, "ls": "--"}, {"color": RED, "marker": "^", "mfc": "white"}),
+    )
+    for ax, place in zip(axes[0], nearest(a["alphas"], alphas), strict=True):
+        for side, (way, reached, line, point) in enumerate(sides):
+            curves, ends = a["magnetization"][:, side, place], a["held_magnetization"][side, :, place]
+            ax.plot(a["fields"], curves.T, lw=0.8, **line)
+            ax.plot([], [], lw=0.8, label=f"minimum, {way}", **line)
+            fields = a["levels"].repeat(ends.shape[1])
+            ax.plot(fields, ends.ravel(), ls="none", ms=5, label=f"held film, {reached}", **point)
+        ax.set(title=f"α = {a['alphas'][place]:g}", xlabel="external field h")
+    axes[0, 0].set(ylabel="mean magnetization")
+    axes[0, 0].legend(fontsize=7)
+    return figure
+
+
+def stability(result: Result) -> Figure:
+    """The fields at which the occupied minimum vanishes or moves fastest, beside those of the film.
+
+    Upright: α = 8/π and 1 + 8/π.  Intervals at 95 % over members, of the film over samples.
+    """
+    table = result.table
+    figure, ax = subplots(1, 1, (7.4, 4.0))
+    shown: tuple[tuple[str, str | None, str | None, str, dict[str, Any]], ...] = (
+        ("stability_field", None, "exact", "clean film unstable, $h_c$", {"color": "black", "ls": "-"}),
+        ("stability_field", None, "films", "film, h at T_init", {"color": GREY, "ls": ":", "marker": "s"}),
+        (
+            "stability_field",
+            "falling",
+            None,
+            "minimum moves fastest",
+            {"color": BLUE, "ls": "--", "marker": "o", "mfc": "white"},
+        ),
+        (
+            "fold_field",
+            "falling",
+            None,
+            "fold, falling",
+            {"color": RED, "ls": "none", "marker": "v", "zorder": 4},
+        ),
+        (
+            "fold_field",
+            "rising",
+            None,
+            "fold, rising",
+            {"color": RED, "ls": "none", "marker": "^", "mfc": "white"},
+        ),
+        ("deepest_field", None, None, "equally deep", {"color": GREEN, "ls": "none", "marker": "D"}),
+    )
+    highest = 0.0
+    for metric, case, arm, label, style in shown:
+        rows = table[(table["metric"] == metric) & table["anisotropy"].notna()]
+        rows = rows[rows["case"].isna() if case is None else rows["case"] == case]
+        rows = rows[~rows["arm"].isin(["exact", "films"]) if arm is None else rows["arm"] == arm]
+        if rows["low"].notna().any():
+            error_bars(ax, rows["anisotropy"], rows, label=label, capsize=2, **style)
+        elif len(rows):
+            ax.plot(rows["anisotropy"], rows["value"], label=label, ms=4, lw=1.2, **style)
+        highest = max(highest, rows["value"].max() if len(rows) else 0.0)
+    cost = uniform_cost()
+    for place, words in ((cost, "8/π"), ((3 * cost - pattern_cost()) / 2, "1 + 8/π")):
+        mark(ax, place, words, color=GREY, linestyle=(0, (1, 2)), top=True)
+    # Intervals of two or three members may be many times as long.
+    ax.set(xlabel="anisotropy α", ylabel="external field h", ylim=(-0.1 * highest, 1.25 * highest))
+    ax.legend(fontsize=8)
+    return figure
+
+
+def landscape(observation: Observation, panels: Sequence[tuple[float, float]]) -> Figure:
+    """Level sets of V over two coordinates at some (α, h), closer together where V is lower.
+
+    Grey lines are encoded runs with that anisotropy, small dots where they are when the field is h, filled
+    circles minima, and crosses saddles.  Of three coordinates the slice through the deepest minimum is shown.
+    """
+    model = in_double(observation.model)
+    figure, axes = subplots(1, len(panels), (3.3 * len(panels) + 0.4, 3.5), squeeze=False)
+    data = observation.data
+    for ax, (alpha, field) in zip(axes[0], panels, strict=True):
+        found = float(data["anisotropy"][nearest(data["anisotropy"].values, [alpha])[0]])
+        runs = np.flatnonzero(data["anisotropy"].values == found)
+        z, h = observation.z[torch.from_numpy(runs)], data["external_field"].values[runs]
+        flat = z.flatten(0, 1).double()
+        starts = flat[np.linspace(0, len(flat) - 1, min(_STARTS, len(flat))).astype(int)]
+        points = stationary_points(model.potential, torch.tensor([found, field]), starts)
+        _draw_levels(ax, model, found, field, flat, points)
+        ax.plot(*z[..., :2].numpy().T, color=GREY, lw=0.5, alpha=0.6)
+        at = [_place(times, states, field) for times, states in zip(h, z.numpy(), strict=True)]
+        ax.plot(*np.array(at)[:, :2].T, ".", color=BLUE, ms=5, label="films at h")
+        saddles = points.z[(points.curvatures[:, 0] < 0) & (points.curvatures[:, 1:] > 0).all(dim=1)]
+        ax.plot(*points.minima.z[:, :2].T, "o", color=RED, mec="white", ms=9, label="minimum")
+        ax.plot(*saddles[:, :2].T, "X", color="black", mec="white", ms=9, label="saddle")
+        ax.set(title=f"α = {found:g}, h = {field:g}", xlabel="$z_1$")
+    axes[0, 0].set(ylabel="$z_2$")
+    axes[0, 0].legend(fontsize=7)
+    return figure
+
+
+def _draw_levels(
+    ax: Axes, model: ReducedModel, alpha: float, field: float, seen: torch.Tensor, points: Points
+) -> None:
+    """Draw the level sets of V over the first two coordinates, around minima and states that are seen."""
+    shown = torch.cat([seen, points.minima.z])
+    low, high = shown.min(dim=0).values, shown.max(dim=0).values
+    margin = 0.1 * (high - low)
+    x, y = (
+        torch.linspace(float(low[i] - margin[i]), float(high[i] + margin[i]), _POINTS, dtype=torch.float64)
+        for i in range(2)
+    )
+    deepest = points.minima.z[0] if len(points.minima.z) else seen.mean(dim=0)
+    z = deepest.repeat(_POINTS, _POINTS, 1)
+    z[..., 0], z[..., 1] = torch.meshgrid(x, y, indexing="xy")
+    controls = torch.tensor([alpha, field], dtype=torch.float64)
+    with torch.no_grad():
+        values = model.potential(z, controls.expand(_POINTS, _POINTS, 2)).numpy()
+        highest = float(model.potential(seen, controls.expand(len(seen), 2)).max())
+    levels = values.min() + (highest - values.min()) * np.linspace(0.08, 1.2, 18) ** 2
+    ax.contourf(x, y, values, [values.min(), *levels], cmap="Greys_r", alpha=0.3, extend="max")
+    ax.contour(x, y, values, levels, colors="black", linewidths=0.5, linestyles="solid", alpha=0.6)
+
+
+def _place(fields: ndarray, states: ndarray, field: float) -> ndarray:
+    """Return the state of a run in the frame whose field is nearest."""
+    return states[int(np.abs(fields - field).argmin())]
