@@ -6,7 +6,8 @@ import torch
 import xarray as xr
 
 from nrp.analysis.potential.held import followed
-from nrp.analysis.potential.transitions import _film_rows, transitions
+from nrp.analysis.potential.stability import stability_rows
+from nrp.analysis.potential.transitions import transitions
 from nrp.base import InvalidSetting
 from nrp.evaluation import Result
 from nrp.reduction import ModelSettings, ReducedModel
@@ -169,7 +170,7 @@ def test_members_that_are_lost_are_counted_and_left_out():
 
 def test_the_clean_film_and_the_films_stand_beside_the_model():
     alphas = np.array([1.0, 2.2, 3.5, 3.6, 4.0])
-    rows = Result.of(_film_rows(films(*alphas), alphas, (0.0, 1.5)))
+    rows = Result.of(stability_rows(films(*alphas), alphas, (0.0, 1.5)))
     exact = rows.select(arm="exact").set_index("anisotropy")["value"]
     assert exact.index.tolist() == [1.0, 2.2, 3.5]  # the others are larger than 1 + 8/π
     np.testing.assert_allclose(exact, critical_field(exact.index.to_numpy()), atol=1e-4)

@@ -46,11 +46,12 @@ class Profile(Settings):
     name: Literal["mini", "book", "paper"]
     datasets: dict[str, CampaignSettings]
     """``films`` are the paper's data, one disorder sample at every anisotropy; ``samples`` are films with
-    other disorder; ``rates`` are swept at other rates and ``held_rates`` at one that is never trained on; in
-    ``steps`` the field jumps, in ``holds`` its sweep, at a rate of its own, stops half-way; ``fine`` films
-    show every grid point; ``quenches`` begin with noise and have no field; ``beyond`` and ``beyond_rates``
-    lie outside the trained anisotropies and sweep rates; ``loops`` go to the opposite field and back; then
-    the ``beads``, a ``mixture`` that parts, and the films of `variants`."""
+    other disorder, and ``pictures`` such as can be described; ``rates`` are swept at other rates and
+    ``held_rates`` at one that is never trained on; in ``steps`` the field jumps, in ``holds`` its sweep, at a
+    rate of its own, stops half-way; ``fine`` films show every grid point; ``quenches`` begin with noise and
+    have no field; ``beyond`` and ``beyond_rates`` lie outside the trained anisotropies and sweep rates;
+    ``loops`` go to the opposite field and back; then the ``beads``, a ``mixture`` that parts, and the films
+    of `variants`."""
     described: tuple[str, ...]
     """The datasets of which only descriptors are kept: sweeps of many films, fields that are held or turn,
     and those for tests (see `nrp.pipeline.descriptor_campaigns`)."""
@@ -151,6 +152,7 @@ def _template(size: Size) -> Profile:
     stop, rest = size.hold
     datasets = {
         "films": films,
+        "pictures": films.replace(system=size.described_film),
         "samples": films.replace(sample=tuple(range(1, size.samples + 1))),
         "rates": films.replace(anisotropy=coarse, sweep_rate=size.rates),
         "held_rates": films.replace(anisotropy=coarse, sample=(0, size.samples), sweep_rate=size.held_rate),

@@ -25,7 +25,7 @@ _SIDE = 5
 
 def _needs(profile) -> Needs | None:
     trained = profile.models["descriptors"].data
-    return {"arm": Observed(Model("descriptors"), (*trained, *profile.unseen)), "films": Dataset("films")}
+    return {"arm": Observed(Model("descriptors"), (*trained, *profile.unseen)), "films": Dataset("pictures")}
 
 
 @analysis("meaning", version=1, needs=_needs)

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy import ndarray
-from scipy.fft import rfft2
-from scipy.optimize import brentq
 
 from nrp.analysis.potential.branches import Track
 from nrp.analysis.potential.held import (
@@ -30,12 +27,12 @@ from nrp.analysis.potential.held import (
     saturated_states,
     swept,
 )
+from nrp.analysis.potential.stability import stability_rows
 from nrp.analysis.potential.stationary import Landscape, Potential
 from nrp.analysis.registry import Dataset, Needs, analysis, members_of
 from nrp.evaluation import Result
-from nrp.evaluation.result import mean_row, row, share_row
+from nrp.evaluation.result import mean_row, share_row
 from nrp.reduction import ReducedModel, load_frames
-from nrp.simulation import ExternalField, settings_of, system_of
 
 _APART = 0.02
 """States that are closer in z are the same."""
@@ -45,8 +42,6 @@ _SPACING = 0.1
 """From one anisotropy to the next, where the steps of a final state are compared."""
 _MARGIN = 0.25
 """Share of the width of the states that are seen by which a minimum may lie outside them."""
-_PULSE = 1e-4
-"""Height of the pulse that tells which waves grow in a uniform state."""
 Entry = tuple[str, str | None, float | None]
 """Metric, case and anisotropy of a value."""
 
@@ -135,7 +130,7 @@ def transitions(members: Sequence[ReducedModel], films: xr.Dataset) -> Result:
         "states": states[0].numpy(),
     }
     return Result.of(
-        [*_rows(values, arm), *_film_rows(films, alphas, (until, begin))],
+        [*_rows(values, arm), *stability_rows(films, alphas, (until, begin))],
         alphas=alphas,
         fields=fields,
         final_alphas=final,
@@ -269,36 +264,3 @@ def _rows(values: dict[Entry, list[float]], arm: str) -> list[dict]:
         else:
             rows.append(mean_row(metric, np.array(found), **common))
     return rows
-
-
-def _film_rows(films: xr.Dataset, alphas: ndarray, limits: tuple[float, float]) -> list[dict]:
-    """Return the fields at which the clean medium loses its stability, and the film has its onset."""
-    rows, clean = [], films.isel(run=[0])
-    if "disorder" in films:
-        clean = clean.assign(disorder=xr.ones_like(clean["disorder"]))
-    for alpha in alphas:
-        system = system_of(clean.assign_coords(anisotropy=("run", [alpha])), 0)
-        for field in _stability_field(system, limits) if system.spectral else ():
-            rows.append(row("stability_field", field, arm="exact", anisotropy=alpha))
-    if "onset_time" in films:
-        rate = float(films["sweep_rate"].min())
-        slow = films.isel(run=(films["sweep_rate"].values == rate) & films["onset_time"].notnull().values)
-        onsets = ExternalField.of(settings_of(films), rate).at(slow["onset_time"].values)
-        for alpha in np.unique(slow["anisotropy"].values):
-            of_samples = onsets[slow["anisotropy"].values == alpha]
-            rows.append(mean_row("stability_field", of_samples, arm="films", anisotropy=alpha))
-    return rows
-
-
-def _stability_field(system: Any, limits: tuple[float, float]) -> Iterator[float]:
-    """Yield the field, if any, at which the first wave begins to grow in the saturated state."""
-    pulse = np.zeros(system.settings.shape)
-    pulse[0, 0] = _PULSE
-
-    def growth(field: float) -> float:
-        level = system.saturation(system.settings, anisotropy=system.anisotropy, external_field=field)
-        change = system.rate(level + pulse, field) - system.rate(level - pulse, field)
-        return float(rfft2(change).real.max() / (2 * _PULSE))
-
-    if growth(limits[0]) * growth(limits[1]) < 0:
-        yield float(brentq(growth, *limits))

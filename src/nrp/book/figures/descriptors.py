@@ -26,7 +26,7 @@ def rollout_errors(result: Result, models: Mapping[str, str], splits: Sequence[s
     splits
         Those that are shown, from left to right.
     """
-    figure, ax = subplots(1, 1, (8.6, 4.0))
+    figure, ax = subplots(1, 1, (8.6, 4.4))
     rows = result.select(metric="rollout_error")
     where = np.arange(len(splits))
     for i, (arm, label) in enumerate(models.items()):
@@ -40,8 +40,8 @@ def rollout_errors(result: Result, models: Mapping[str, str], splits: Sequence[s
             named = {} if place else {"label": "scatter of the samples"}
             ax.hlines(scatter[split], place - 0.45, place + 0.45, color=GREY, ls="--", lw=1.2, **named)
     ax.set_xticks(where, [split.replace("_", " ") for split in splits])
-    ax.set(ylabel="rollout error", yscale="log")
-    ax.legend(fontsize=7, ncols=3)
+    ax.set(xlabel="films", ylabel="rollout error", yscale="log")
+    figure.legend(fontsize=8, ncols=3, loc="outside upper center")
     return figure
 
 
@@ -61,8 +61,9 @@ def free_field_ratios(result: Result, models: Mapping[str, str], splits: Sequenc
             marker = "D" if apart else "o"
             ax.plot(here["value"], [place], marker, ms=5, color=RED if apart else BLUE)
         ax.axvline(1, color=GREY, lw=1, ls="--")
-        ax.set(title=split.replace("_", " "), xlabel="error over that of the free field")
+        ax.set(title=split.replace("_", " "), xlabel="error / free field")
     axes[0, 0].set_yticks(range(len(models)), list(models.values()))
+    axes[0, 0].set(ylabel="potential")
     axes[0, 0].invert_yaxis()
     return figure
 

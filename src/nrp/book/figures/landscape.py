@@ -53,7 +53,7 @@ def stability(result: Result) -> Figure:
     Upright: α = 8/π and 1 + 8/π.  Intervals at 95 % over members, of the film over samples.
     """
     table = result.table
-    figure, ax = subplots(1, 1, (7.4, 4.0))
+    figure, ax = subplots(1, 1, (7.4, 4.6))
     shown: tuple[tuple[str, str | None, str | None, str, dict[str, Any]], ...] = (
         ("stability_field", None, "exact", "clean film unstable, $h_c$", {"color": "black", "ls": "-"}),
         ("stability_field", None, "films", "film, h at T_init", {"color": GREY, "ls": ":", "marker": "s"}),
@@ -95,7 +95,7 @@ def stability(result: Result) -> Figure:
         mark(ax, place, words, color=GREY, linestyle=(0, (1, 2)), top=True)
     # Intervals of two or three members may be many times as long.
     ax.set(xlabel="anisotropy α", ylabel="external field h", ylim=(-0.1 * highest, 1.25 * highest))
-    ax.legend(fontsize=8)
+    figure.legend(fontsize=8, ncols=3, loc="outside upper center")
     return figure
 
 
