@@ -45,6 +45,12 @@ def test_splits_know_fields_that_are_no_sweep_and_ranges(blob):
     ]
     assert names([[0, 1], [5, 1], [5, 0], [9, 0]], sweep_rate=[0.0] * 3) == ["field_step", "", "field_step"]
     assert names([[0, 1], [5, 0.4], [9, 0.4]], sweep_rate=[0.0] * 3) == ["field_hold", "", "field_hold"]
+    # A point that stands twice in the table is no jump.
+    assert names([[0, 1], [5, 0.4], [5, 0.4], [9, 0.4]], sweep_rate=[0.0] * 3)[0] == "field_hold"
+    # What is new in everything, and outside of a range, is no test of what was learned inside.
+    everything = {"anisotropy": [1.5, 2.0, 2.5], "sample": [1] * 3}
+    assert names(**everything, sweep_rate=[0.2] * 3) == ["new_all"] * 3
+    assert names(**everything, sweep_rate=[0.2, 0.4, 0.05]) == ["new_all", "", ""]
     noisy = json.dumps({"field_table": [[0, 0], [9, 0]], "system": {"start": "random"}})
     films = blob.assign_attrs(settings=noisy).assign_coords(sweep_rate=("run", [0.0] * 3))
     assert split_names(films, SMALL, seen).tolist() == ["random_start", "", "random_start"]

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from nrp.simulation.settings import CampaignSettings
 
+_RISE = 0.3
+"""By how much a field that turns rises, where it is held at one level alone."""
+
 
 class DescribedFilms(NamedTuple):
     """Campaigns by name, and what each is for."""
@@ -89,7 +92,8 @@ def described_films(
     def protocols(name: str, few: CampaignSettings, at: tuple[float, ...]) -> dict[str, CampaignSettings]:
         tables = {f"{name}_down_{h:g}": held_field(begin, h, rate, rest) for h in at}
         tables |= {f"{name}_up_{h:g}": field_from_below(begin, h, rate, rest) for h in at}
-        tables[f"{name}_turn"] = turning_field(begin, at[0], at[-1], rate)
+        high = at[-1] if len(at) > 1 else at[0] + _RISE
+        tables[f"{name}_turn"] = turning_field(begin, at[0], high, rate)
         return {key: few.replace(sweep_rate=0.0, field_table=table) for key, table in tables.items()}
 
     few = films.replace(anisotropy=anisotropy[::2], sample=tuple(range(min(samples, 3))))

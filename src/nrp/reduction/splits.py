@@ -140,4 +140,5 @@ def _protocol(dataset: xr.Dataset) -> str:
         return "random_start"
     if not table:
         return ""
-    return "field_step" if any(a == b for (a, _), (b, _) in pairwise(table)) else "field_hold"
+    jumps = any(time == later and h != then for (time, h), (later, then) in pairwise(table))
+    return "field_step" if jumps else "field_hold"

@@ -61,7 +61,8 @@ def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *
       rollout has diverged; ``rollout_diverged`` is the share of runs that ever do; the arm ``persistence``
       stays at the start;
     - ``sample_scatter``, where descriptors are seen: the same error of the mean of all other disorder samples
-      at the same anisotropy and sweep rate, the least that a model can have which is not told the disorder;
+      at the same anisotropy and sweep rate, about the least that a model can have which is not told the
+      disorder (a mean over n other samples has √(1 + 1/n) times the error of one over very many);
     - ``readout_error`` of rollouts from the first frame, see `nrp.analysis.model.readouts`;
     - ``advantage`` of the arm: 1 − MSE/MSE of a rival by lead time, in the increment form, and the same of
       rollout errors;
