@@ -38,8 +38,9 @@ def premise(films: Sequence[xr.Dataset], **groups: Sequence[ReducedModel]) -> Re
     ``rollout_error``, ``rollout_diverged``, ``rate_error`` and ``reconstruction_rmse`` as in
     `nrp.analysis.model.forecast.forecast`, of the flow followed from the first frame; ``scatter_ratio``, the
     rollout error over ``sample_scatter``, about the least that a model can have which is not told the
-    disorder; ``free_field_ratio``, the rollout error over that of the free field which is like it in all else, by
-    logarithms, with the interval and, as ``p_value``, the two-sided probability of Welch's t test over seeds.
+    disorder; ``free_field_ratio``, the rollout error over that of the free field which is like it in all
+    else, by logarithms, with the interval and, as ``p_value``, the two-sided probability of Welch's t test
+    over seeds.
     """
     pool, frames = Pool(), [load_frames(data) for data in films]
     arm, *_ = groups.values()
