@@ -129,7 +129,7 @@ def followed(model: ReducedModel, data: FrameData, **changes: object) -> dict[st
 def test_the_flow_of_the_true_energy_arrives(monkeypatch):
     model, data = relaxation()
     monkeypatch.setattr(Bowl, "gradient", lambda bowl, z, controls: bowl.stiffness * z, raising=False)
-    assert followed(model, data)["rollout"] < 1e-6
+    assert followed(model, data)["rollout"] < 1e-5
     assert whole_rollouts(model, TrainingFrames(model, [data, data])) < 1e-3
     model.potential_network = Bowl(0.0)
     # A state that stays is as far off after n frames as the film has gone.
@@ -164,5 +164,13 @@ def test_the_flow_sees_the_field_between_the_frames(monkeypatch):
     frames = TrainingFrames(model, [data])
     x = frames.x[frames.by_run[0]]
     z = model.autoencoder.encode(x)
-    expected = (z[:, :1] + gain - z[:, 1:]).square().sum(dim=2).sqrt().mean() / frames.variance.sqrt()
-    assert whole_rollouts(model, frames) == pytest.approx(expected.item(), rel=1e-5)
+
+    def error(gain: torch.Tensor) -> float:
+        apart = (z[:, :1] + gain - z[:, 1:]).square().sum(dim=2).sqrt().mean()
+        return (apart / frames.variance.sqrt()).item()
+
+    found = whole_rollouts(model, frames)
+    assert found == pytest.approx(error(gain), rel=5e-3)  # the rule begins with one step of Euler's
+    # With the field of each frame for the whole interval it would be some per cent less.
+    behind = torch.cumsum(field[:, :-1] * data.intervals, dim=1)[..., None]
+    assert error(behind) < 0.97 * found

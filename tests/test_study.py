@@ -51,6 +51,7 @@ def test_another_sweep_rate_changes_what_depends_on_the_films_and_nothing_else(s
         "continuity_paper",
         "continuity_identified",
         "descriptor_forecast",
+        "meaning",
     }
     results = set(Study("mini", store).results)
     assert found == {"Dataset films", "Model paper", "Model identified"} | outcomes(*results - kept)

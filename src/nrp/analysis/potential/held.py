@@ -158,7 +158,7 @@ def needs_of(model: str) -> Callable[..., Needs | None]:
     """Return what `held_states` needs for a model of that name, as a function of the profile."""
 
     def needs(profile) -> Needs | None:
-        if model not in profile.models:
+        if model not in profile.models or profile.models[model].members == 1:
             return None
         down = [name for name in profile.unseen if "_down_" in name]
         pairs = tuple(each for name in down for each in (name, name.replace("_down_", "_up_")))

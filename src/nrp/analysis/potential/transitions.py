@@ -50,7 +50,7 @@ def needs_of(model: str) -> Callable[..., Needs | None]:
     """Return what `transitions` needs for a model of that name, as a function of the profile."""
 
     def needs(profile) -> Needs | None:
-        if model not in profile.models:
+        if model not in profile.models or profile.models[model].members == 1:
             return None
         films = Dataset(profile.models[model].data[0])
         return {"members": members_of(profile, model)[:MEMBERS], "films": films}
