@@ -165,6 +165,17 @@ def test_an_epoch_that_runs_away_is_taken_back(blob, tmp_path, monkeypatch, rise
             train([blob], settings, Store(tmp_path / "b"))
 
 
+def test_a_second_attempt_has_half_the_rate(blob):
+    rates = []
+    for share in (1.0, 0.5):
+        model = training.ReducedModel(FOLLOWED, (6, 6), {})
+        optimizers = training._optimizers(model)
+        training._schedulers(optimizers, FOLLOWED, done=40, total=80, share=share)
+        rates.append([optimizer.param_groups[0]["lr"] for optimizer in optimizers])
+    assert rates[1] == pytest.approx([rate / 2 for rate in rates[0]])
+    assert min(rates[1]) > 0
+
+
 def test_a_flow_is_followed_no_further_than_the_runs_go(blob, tmp_path):
     with pytest.raises(InvalidSetting, match="rollout_frames = 11: must be less than 11, the frames of the"):
         train([blob], FOLLOWED.replace(rollout_frames=11), Store(tmp_path))
