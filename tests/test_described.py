@@ -1,16 +1,18 @@
 """Datasets of descriptors: they are what the images say, and are opened and learned from as images are."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from nrp.analysis.model.forecast import forecast
+from nrp.base import InvalidSetting
 from nrp.evaluation import Observation
-from nrp.reduction import ModelSettings, load_model
+from nrp.reduction import ModelSettings, ReducedModel, coverage, load_frames, load_model
 from nrp.reduction.described import describe_dataset, described_films
-from nrp.reduction.descriptors import describe, names
+from nrp.reduction.descriptors import Family, describe, names
 from nrp.reduction.training import train
 from nrp.simulation import CampaignSettings, open_dataset, settings_of, simulate
 from nrp.store import Store
@@ -94,3 +96,20 @@ def test_no_model_can_beat_the_mean_of_other_samples(described, model):
 
 def test_the_number_of_descriptors_is_that_of_the_arm():
     assert ModelSettings.parse({"arm": "descriptors"}).modes == len(names())
+
+
+def test_a_model_sees_the_families_that_it_is_told_of(kept):
+    data = open_dataset(described_films(CAMPAIGN, kept, persistent=True, workers=1))
+    assert data["number"].values.tolist() == list(names(get_args(Family)))
+    plain = open_dataset(described_films(CAMPAIGN, kept, workers=1))
+    np.testing.assert_array_equal(data["descriptors"].values[..., :35], plain["descriptors"].values)
+    frames = load_frames(data)
+    settings = ModelSettings.parse({"arm": "descriptors", "families": ("persistence",), "modes": 70})
+    model = ReducedModel(settings, (105,), coverage([data], settings))
+    model.fit(frames.images.flatten(0, 1))
+    seen, spots = model.seen(frames).images, frames.images[..., 35:]
+    assert seen.shape[-1] == 70
+    # All spots in one unit, the largest deviation of any.
+    torch.testing.assert_close(seen, spots / spots.flatten(0, 1).std(dim=0).max())
+    with pytest.raises(InvalidSetting, match="families"):
+        ReducedModel(settings, (35,), coverage([data], settings))

@@ -5,7 +5,7 @@ import pytest
 from known import SIDE, disc, disc_films, grid, image_of, ring, shape_films
 
 from nrp.analysis.film.patterns import LABYRINTH, morphology, patterns
-from nrp.analysis.images.persistence import persistence, persistence_image
+from nrp.reduction.persistence import persistence, persistence_image
 
 
 def test_stretch_is_that_of_the_shape_whatever_the_number():

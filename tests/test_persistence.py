@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from known import SIDE, disc, grid, ring
 
-from nrp.analysis.images.persistence import persistence, persistence_image
+from nrp.reduction.descriptors import names
+from nrp.reduction.persistence import persistence, persistence_descriptors, persistence_image
 
 
 def test_a_well_is_born_at_its_floor_and_dies_where_it_meets_a_deeper_one():
@@ -41,3 +42,36 @@ def test_persistence_image_weighs_by_persistence():
     both = persistence_image(np.array([[-1.0, 1.0], [-1.0, 0.0], [-1.0, np.inf]]))
     np.testing.assert_allclose(both, deep + shallow)
     assert not persistence_image(np.zeros((0, 2))).any()
+
+
+def waves(count: int) -> np.ndarray:
+    """Random smooth fields."""
+    x, y = grid()
+    phases = np.random.default_rng(0).uniform(0, 2 * np.pi, (count, 4))
+    numbers = ((3, 1), (-2, 4), (5, -3), (1, 6))
+    turns = [2 * np.pi * (x * k + y * q) / SIDE for k, q in numbers]
+    return np.stack([sum(np.sin(t + p) for t, p in zip(turns, each, strict=True)) / 2 for each in phases])
+
+
+def test_persistence_descriptors_do_not_depend_on_place_or_size():
+    images = waves(2)
+    still = np.zeros_like(images)
+    found = persistence_descriptors(images, still)[0]
+    assert found.shape == (2, len(names(("persistence",))))
+    assert np.abs(found[0] - found[1]).max() > 1e-3 * np.abs(found).max()
+    moved = persistence_descriptors(np.roll(images, (5, 9), axis=(1, 2)), still)[0]
+    np.testing.assert_allclose(moved, found, atol=1e-12)
+    # Four copies hold four of each class, but for those of the torus, on four times the area.
+    larger = persistence_descriptors(np.tile(images, (1, 2, 2)), np.tile(still, (1, 2, 2)))[0]
+    assert np.abs(larger - found).max() < 0.3 * np.abs(found).max()
+
+
+def test_rates_of_persistence_descriptors_are_those_of_their_images():
+    first, second = waves(2)
+    rate = (second - first)[None]
+    found = persistence_descriptors(first[None], rate)[1]
+    short = 1e-3
+    after, before = (persistence_descriptors(first[None] + s * rate, rate)[0] for s in (short, -short))
+    expected = (after - before) / (2 * short)
+    assert np.abs(found - expected).max() < 0.1 * np.abs(expected).max()
+    assert not persistence_descriptors(first[None], np.zeros_like(rate))[1].any()

@@ -19,7 +19,15 @@ def test_each_profile_has_what_its_models_allow():
     mini, paper = (requests(profile(name)) for name in ("mini", "paper"))
     assert {"forecast_paper", "forecast_identified", "bead_forecast", "patterns", "solver"} <= set(mini)
     # Several members, other latent dimensions and fine films are trained for what is published alone.
-    many = {"members_paper", "members_identified", "latents", "exact_energy", "premise", "melting"}
+    many = {
+        "members_paper",
+        "members_identified",
+        "latents",
+        "exact_energy",
+        "premise",
+        "ablation",
+        "melting",
+    }
     many |= {f"held_states_{kind}" for kind in ("descriptors", "sweeps")}
     kinds = ("descriptors", "sweeps", "two", "two_sweeps", "growing", "uniform", "hexagons")
     assert set(paper) - set(mini) == many | {f"transitions_{kind}" for kind in kinds}

@@ -15,6 +15,21 @@ _RISE = 0.3
 """By how much a field that turns rises, where it is held at one level alone."""
 
 
+def persistent_films(films: DescribedFilms) -> DescribedFilms:
+    """Return the same campaigns under other names: those of which persistence images are kept, too.
+
+    These take long, so that of the films for tests only sweeps are among them.
+    """
+
+    def named(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f"persistent_{name}" for name in names)
+
+    tests = tuple(name for name in films.tests if not films.campaigns[name].field_table)[:1]
+    kept = (*films.sweeps, *films.protocols, *tests)
+    campaigns = {f"persistent_{name}": films.campaigns[name] for name in kept}
+    return DescribedFilms(campaigns, named(films.sweeps), named(films.protocols), named(tests))
+
+
 class DescribedFilms(NamedTuple):
     """Campaigns by name, and what each is for."""
 

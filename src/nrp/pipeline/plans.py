@@ -6,6 +6,7 @@ from typing import Any
 
 from nrp.base import Count, Settings
 from nrp.pipeline.descriptor_campaigns import DescribedFilms
+from nrp.reduction.descriptors import Family, columns
 from nrp.reduction.settings import ModelSettings, Runs
 
 
@@ -24,6 +25,25 @@ def plan_of(films: DescribedFilms, **changes: Any) -> TrainingPlan:
     watched = Runs(sample=films.campaigns[films.sweeps[-1]].sample)
     settings = ModelSettings.parse({"arm": "descriptors", "validation": watched, **changes})
     return TrainingPlan(settings=settings, data=(*films.sweeps, *films.protocols))
+
+
+def ablation_plans(films: DescribedFilms) -> dict[str, TrainingPlan]:
+    """Return plans that differ in the families of descriptors that the model sees.
+
+    The films are those of `descriptor_campaigns.persistent_films`.
+    """
+    families: dict[str, tuple[Family, ...]] = {
+        "persistence": ("persistence",),
+        "structure_factor": ("structure_factor",),
+        "both": ("structure_factor", "persistence"),
+        "all": ("statistics", "structure_factor", "persistence"),
+    }
+    return {
+        f"seeing_{name}": plan_of(films, families=seen, modes=len(columns(seen))).replace(
+            members=5, shown=False
+        )
+        for name, seen in families.items()
+    }
 
 
 def compared_plans(arm: TrainingPlan) -> dict[str, TrainingPlan]:

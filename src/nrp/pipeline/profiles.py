@@ -18,9 +18,9 @@ from nrp.pipeline.control_campaigns import (
     first_order_control,
     paper_controls,
 )
-from nrp.pipeline.descriptor_campaigns import described_films
+from nrp.pipeline.descriptor_campaigns import described_films, persistent_films
 from nrp.pipeline.landscape_controls import hexagon_films, uniform_films
-from nrp.pipeline.plans import TrainingPlan, compared_plans, plan_of
+from nrp.pipeline.plans import TrainingPlan, ablation_plans, compared_plans, plan_of
 from nrp.pipeline.sizes import MANY_FILMS, MINI, Size, steps
 from nrp.reduction.settings import ModelSettings, Runs
 from nrp.simulation.settings import CampaignSettings
@@ -55,6 +55,8 @@ class Profile(Settings):
     described: tuple[str, ...]
     """The datasets of which only descriptors are kept: sweeps of many films, fields that are held or turn,
     and those for tests (see `nrp.pipeline.descriptor_campaigns`)."""
+    persistent: tuple[str, ...] = ()
+    """Those of them whose descriptors hold persistence images, too."""
     unseen: tuple[str, ...]
     """Those of the described datasets that potentials of descriptors are judged by."""
     variants: tuple[str, ...]
@@ -255,7 +257,9 @@ def _paper(book: Profile) -> Profile:
     models["fine"] = TrainingPlan(
         settings=identified.replace(held=held, validation=Runs()), data=("fine",), members=5
     )
-    campaigns = [films.campaigns for films in (many, *known.values())]
+    persistent = persistent_films(described_films(book.datasets["films"], **Size().described))
+    models |= ablation_plans(persistent)
+    campaigns = [films.campaigns for films in (many, *known.values(), persistent)]
     described = {name: campaign for each in campaigns for name, campaign in each.items()}
     datasets = book.datasets | described
     datasets["samples"] = datasets["samples"].replace(sample=tuple(range(1, 10)))
@@ -266,6 +270,7 @@ def _paper(book: Profile) -> Profile:
         datasets=datasets,
         models=models,
         described=tuple(described),
+        persistent=tuple(persistent.campaigns),
         unseen=many.tests,
         compared=tuple(compared),
         controls=paper_controls(book.datasets["films"], paper),

@@ -31,10 +31,10 @@ from nrp.pipeline.profiles import profile
 from nrp.pipeline.published import published, published_folder, published_names
 from nrp.reduction import ModelSettings, ReducedModel, load_model, train_many
 from nrp.reduction.checkpoint import LOG
-from nrp.reduction.described import DESCRIBE, described_films
+from nrp.reduction.described import DESCRIBE, DESCRIBE_PERSISTENCE, described_films
 from nrp.reduction.training import TRAIN
 from nrp.simulation import SIMULATE, open_dataset, simulate
-from nrp.store import Store, content_key
+from nrp.store import Step, Store, content_key
 
 
 class _Options(Settings):
@@ -180,8 +180,7 @@ class Study:
         match reference:
             case Dataset(name):
                 self._known(name, self.datasets)
-                step = DESCRIBE if name in self.profile.described else SIMULATE
-                return content_key(step, self.profile.datasets[name])
+                return content_key(self._step_of(name), self.profile.datasets[name])
             case Model(name, member):
                 self._known(name, self.models)
                 plan = self.profile.models[name]
@@ -251,8 +250,16 @@ class Study:
 
     def _data_path(self, name: str) -> Path:
         self._known(name, self.datasets)
-        make = described_films if name in self.profile.described else simulate
-        return make(self.profile.datasets[name], self.store)
+        campaign, step = self.profile.datasets[name], self._step_of(name)
+        if step is SIMULATE:
+            return simulate(campaign, self.store)
+        return described_films(campaign, self.store, persistent=step is DESCRIBE_PERSISTENCE)
+
+    def _step_of(self, name: str) -> Step:
+        """Return the step that makes a dataset."""
+        if name not in self.profile.described:
+            return SIMULATE
+        return DESCRIBE_PERSISTENCE if name in self.profile.persistent else DESCRIBE
 
     def _model_folder(self, model: Model) -> Path:
         if folder := self.store.find(TRAIN, self._key(model)):

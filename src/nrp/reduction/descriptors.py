@@ -7,7 +7,7 @@ forward-mode product.  All are those of an image in a periodic box.
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ _AT_ONCE = 64
 """Images at a time, which stay in the caches of a processor."""
 _TINY = 1e-6
 """Added under square roots: what is uniform has no direction, and its root no slope."""
+COARSE = (7, 5)
+"""Pixels of the persistence images that are descriptors, along the births and along the persistence."""
+Family = Literal["statistics", "structure_factor", "persistence"]
 
 
 class Descriptors(NamedTuple):
@@ -35,13 +38,36 @@ class Descriptors(NamedTuple):
     rates: Float[Tensor, "image number"]
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of the descriptors, in their order."""
+def names(families: tuple[Family, ...] = ("statistics", "structure_factor")) -> tuple[str, ...]:
+    """Return the names of the descriptors of some families, in their order.
+
+    ``persistence`` are coarse persistence images (`nrp.reduction.persistence`), which are no smooth functions
+    of the pixels and take a hundred times as long; ``statistics`` and ``structure_factor`` are those of
+    `describe`.
+    """
     moments = ("mean", "deviation", "third_moment")
     phase = ("negative_fraction", "euler_density", "wall_density")
     quantiles = (f"quantile_{number}" for number in range(_QUANTILES))
     rings = (f"ring_{number}" for number in range(1, _RINGS + 1))
-    return (*moments, *phase, *quantiles, *rings)
+    births, lengths = COARSE
+    persistence = (
+        f"{kind}_{length}_{birth}"
+        for kind in ("components", "loops")
+        for length in range(lengths)
+        for birth in range(births)
+    )
+    of_family: dict[Family, tuple[str, ...]] = {
+        "statistics": (*moments, *phase, *quantiles),
+        "structure_factor": tuple(rings),
+        "persistence": tuple(persistence),
+    }
+    return tuple(name for family, found in of_family.items() if family in families for name in found)
+
+
+def columns(families: tuple[Family, ...]) -> list[int]:
+    """Return the places of some families among the descriptors of all."""
+    everything = names(get_args(Family))
+    return [everything.index(name) for name in names(families)]
 
 
 def describe(

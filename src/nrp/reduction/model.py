@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from nrp.base import Count, InvalidSetting, Settings, reason
 from nrp.reduction.coordinates import Coordinates
 from nrp.reduction.data import FrameData
+from nrp.reduction.descriptors import columns, names
 from nrp.reduction.networks import GAIN, Autoencoder, DenseAutoencoder
 from nrp.reduction.potentials import FreeField, FreePotential, GrowingPotential, Mobility
 from nrp.reduction.settings import ModelSettings
@@ -61,7 +62,12 @@ class ReducedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.settings, self.shape, self.trained_on, self.controls = settings, shape, trained_on, controls
-        self.pixels = math.prod(shape)
+        self.columns = columns(settings.families) or list(range(math.prod(shape)))
+        """Places of the numbers of an image that the model sees."""
+        if max(self.columns) >= math.prod(shape):
+            wanted = f"must be there, but the images have {math.prod(shape)} numbers"
+            raise InvalidSetting(f"families = {settings.families}: {wanted}")
+        self.pixels = len(self.columns)
         latent, width = settings.latent, settings.width
         modes = latent if settings.encoder == "pod" else settings.modes
         with torch.random.fork_rng(devices=[]):
@@ -88,17 +94,28 @@ class ReducedModel(nn.Module):
 
     def fit(self, images: Float[Tensor, "image pixel"]) -> None:
         """Take from the training images what is fixed before training: their modes and scales."""
+        images = self._chosen(images)
         if self.scale is not None:
-            self.scale = images.std(dim=0).clamp(min=1e-12)
+            deviation = images.std(dim=0)
+            if "persistence" in self.settings.families:
+                # One scale for all, so that pixels which are seldom lit stay small.
+                spots = torch.tensor(self.columns) >= len(names())
+                deviation = torch.where(spots, deviation[spots].max(), deviation)
+            self.scale = deviation.clamp(min=1e-12)
             images = images / self.scale
         self.coordinates.fit(images)
         self.autoencoder.fit(self.coordinates.of(images))
 
     def seen(self, frames: FrameData) -> FrameData:
-        """Return frames as the model sees them: if standardized, numbers in units of their deviation."""
-        if self.scale is None:
+        """Return frames as the model sees them: its families, if standardized in units of their deviation."""
+        if self.scale is None and not self.settings.families:
             return frames
-        return replace(frames, images=frames.images / self.scale, rates=frames.rates / self.scale)
+        scale = 1.0 if self.scale is None else self.scale
+        images, rates = (self._chosen(each) / scale for each in (frames.images, frames.rates))
+        return replace(frames, images=images, rates=rates)
+
+    def _chosen(self, numbers: Float[Tensor, "*batch number"]) -> Float[Tensor, "*batch pixel"]:
+        return numbers[..., self.columns] if self.settings.families else numbers
 
     def encode(self, images: Float[Tensor, "*batch pixel"]) -> Float[Tensor, "*batch latent"]:
         """Return z = E(X)."""

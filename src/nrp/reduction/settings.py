@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from nrp.base import Count, Index, NonNegative, Positive, Settings
+from nrp.reduction.descriptors import Family
 from nrp.simulation.settings import Several
 
 
@@ -66,6 +67,8 @@ class ModelSettings(Settings):
     """Networks between image and z, or the leading modes of a proper orthogonal decomposition (POD)."""
     modes: Annotated[int, Field(ge=0, le=2**20)] = 0
     """Number of POD coefficients that the networks see instead of the pixels; 0 for the pixels."""
+    families: tuple[Family, ...] = ()
+    """Families of descriptors that the model sees of each image; all that there are if none is given."""
     standardized: bool = False
     """Whether each number of an image is divided by its deviation over the training frames."""
     potential: Literal["free", "energy", "linear", "growing", "none"] = "free"

@@ -9,12 +9,12 @@ from numpy import ndarray
 
 from nrp.analysis.film.runs import by_sample, rises
 from nrp.analysis.images.domains import describe, euler_number, measure_domains, wall_length
-from nrp.analysis.images.persistence import persistence, persistence_image
 from nrp.analysis.images.spectrum import peak_wavenumber, peak_width
 from nrp.analysis.registry import Dataset, analysis
 from nrp.evaluation import Result, row
 from nrp.evaluation.result import curve_rows, share_row
 from nrp.reduction import images_of
+from nrp.reduction.persistence import persistence, persistence_image
 
 LASTING = 0.5
 """Difference in φ over which a component or hole must last to count."""

@@ -131,8 +131,11 @@ def add_flow(pool: Pool, scenes: Sequence[Scene], law: Law, *, member: int) -> N
             _add_rollout(add, scene, law.name, start, _errors_after(scene, start, states)[1])
 
 
-def add_scatter(pool: Pool, name: str, seen: Observation) -> None:
-    """Add how far descriptors of a run are from the mean of runs that differ in their disorder alone."""
+def add_scatter(pool: Pool, name: str, seen: Observation, arm: str | None = None) -> None:
+    """Add how far descriptors of a run are from the mean of runs that differ in their disorder alone.
+
+    They are those that the model sees, which is named as the arm where others see other ones.
+    """
     data, images = seen.data, seen.frames.images
     if "disorder" not in data or seen.model.scale is None:
         return
@@ -145,7 +148,7 @@ def add_scatter(pool: Pool, name: str, seen: Observation) -> None:
         others = (mine.sum(dim=0) - mine) / (len(here) - 1)
         errors = mean_square(mine - others).sqrt()[:, 1:].numpy()
         counts = np.full(len(here), errors.shape[1])
-        label = Label("sample_scatter", name, case="from_saturation")
+        label = Label("sample_scatter", name, arm, case="from_saturation")
         pool.add(label, Form.RATIO, errors.sum(axis=1), counts, seen.samples[here])
 
 

@@ -27,6 +27,15 @@ def _needs(profile) -> Needs | None:
     return {"films": tuple(map(Dataset, films)), **groups}
 
 
+def _needs_of_ablation(profile) -> Needs | None:
+    names = [name for name, plan in profile.models.items() if plan.settings.families]
+    if not names:
+        return None
+    groups = {name: members_of(profile, name) for name in names}
+    return {"films": tuple(map(Dataset, profile.persistent)), **groups}
+
+
+@analysis("ablation", version=1, needs=_needs_of_ablation, publish=True)
 @analysis("premise", version=1, needs=_needs, publish=True)
 def premise(films: Sequence[xr.Dataset], **groups: Sequence[ReducedModel]) -> Result:
     """Return the errors of groups of models on films that they have not seen, and compare them.
@@ -47,10 +56,11 @@ def premise(films: Sequence[xr.Dataset], **groups: Sequence[ReducedModel]) -> Re
     for name, models in groups.items():
         for member, model in enumerate(models):
             seen = [Observation(model, data, kept) for data, kept in zip(films, frames, strict=True)]
-            if member == 0 and models is arm:
+            own_numbers = model.settings.families != arm[0].settings.families
+            if member == 0 and (models is arm or own_numbers):
                 for of_split, parts in split(seen).items():
                     for part in parts:
-                        add_scatter(pool, of_split, part)
+                        add_scatter(pool, of_split, part, name if own_numbers else None)
             with_rivals = models is arm and member < _WITH_RIVALS
             scenes = [scene for scene in scenes_of(seen) if with_rivals or scene.split != "trained"]
             own, *rivals = laws_of(scenes, rivals=with_rivals)
@@ -58,10 +68,12 @@ def premise(films: Sequence[xr.Dataset], **groups: Sequence[ReducedModel]) -> Re
                 add_flow(pool, scenes, law, member=member)
     entries = pool.rows()
     errors = {label: _by_seed(pool, label) for label in pool if label.metric == "rollout_error"}
-    scatter = {e["split"]: e["value"] for e in entries if e["metric"] == "sample_scatter"}
-    for entry in [e for e in entries if e["metric"] == "rollout_error" and e["split"] in scatter]:
+    scatter = {(e["split"], e["arm"]): e["value"] for e in entries if e["metric"] == "sample_scatter"}
+    splits = {name for name, _ in scatter}
+    for entry in [e for e in entries if e["metric"] == "rollout_error" and e["split"] in splits]:
+        least = scatter.get((entry["split"], entry["arm"]), scatter.get((entry["split"], None)))
         ends = {name: entry[name] for name in ("value", "low", "high") if entry[name] is not None}
-        columns = {name: end / scatter[entry["split"]] for name, end in ends.items()}
+        columns = {name: end / least for name, end in ends.items()}
         columns |= {name: entry[name] for name in ("arm", "split", "members")}
         entries.append(row("scatter_ratio", columns.pop("value"), **columns))
     return Result.of([*entries, *_against_free_fields(groups, errors)])
