@@ -5,7 +5,7 @@ import pytest
 import torch
 import xarray as xr
 
-from nrp.analysis.potential.held import followed
+from nrp.analysis.potential.occupied import followed
 from nrp.analysis.potential.stability import stability_rows
 from nrp.analysis.potential.transitions import transitions
 from nrp.base import InvalidSetting

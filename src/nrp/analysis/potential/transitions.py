@@ -16,7 +16,7 @@ import xarray as xr
 from numpy import ndarray
 
 from nrp.analysis.potential.branches import Track
-from nrp.analysis.potential.held import (
+from nrp.analysis.potential.occupied import (
     MEMBERS,
     Sweep,
     followed,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from nrp.analysis.film.runs import nearest
-from nrp.analysis.potential.held import in_double
+from nrp.analysis.potential.occupied import in_double
 from nrp.analysis.potential.stationary import Points, stationary_points
 from nrp.book.figures.style import BLUE, GREEN, GREY, RED, error_bars, mark, subplots
 from nrp.evaluation import Observation, Result
