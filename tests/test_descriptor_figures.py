@@ -3,7 +3,7 @@
 import numpy as np
 from test_figures import check
 
-from nrp.book.figures.descriptors import free_field_ratios, images_by_place, rollout_errors
+from nrp.book.figures.descriptors import error_ratios, images_by_place, rollout_errors
 from nrp.evaluation import Result
 from nrp.pipeline.published import published
 
@@ -27,7 +27,7 @@ def test_every_model_and_split_has_its_error_and_the_scatter_beside_it():
 def test_intervals_that_hold_one_are_told_from_those_that_do_not():
     result, _ = published("premise")
     models = {name: name for name in ("descriptors_growing", "descriptors_two")}
-    figure = check(free_field_ratios(result, models, ("new_all",)))
+    figure = check(error_ratios(result, "free_field_ratio", models, ("new_all",)))
     markers = [line.get_marker() for line in figure.axes[0].get_lines() if line.get_marker() != "None"]
     rows = result.select(metric="free_field_ratio", split="new_all").set_index("arm").loc[list(models)]
     holds = (rows["low"] <= 1) & (rows["high"] >= 1)

@@ -45,13 +45,17 @@ def rollout_errors(result: Result, models: Mapping[str, str], splits: Sequence[s
     return figure
 
 
-def free_field_ratios(result: Result, models: Mapping[str, str], splits: Sequence[str]) -> Figure:
-    """Rollout errors of potentials over those of the free fields which are like them in all else.
+_RATIOS = {"free_field_ratio": "error / free field", "scatter_ratio": "error / scatter of the samples"}
 
-    The parameters are those of `rollout_errors`.
+
+def error_ratios(result: Result, metric: str, models: Mapping[str, str], splits: Sequence[str]) -> Figure:
+    """Rollout errors over those of like free fields, or over the scatter of the samples, by split.
+
+    The metric is ``free_field_ratio`` or ``scatter_ratio``, the other parameters are those of
+    `rollout_errors`.
     """
     figure, axes = subplots(1, len(splits), (8.6, 0.9 + 0.32 * len(models)), sharey=True, squeeze=False)
-    rows = result.select(metric="free_field_ratio")
+    rows = result.select(metric=metric)
     for ax, split in zip(axes[0], splits, strict=True):
         for place, arm in enumerate(models):
             here = rows[(rows["arm"] == arm) & (rows["split"] == split)]
@@ -61,7 +65,7 @@ def free_field_ratios(result: Result, models: Mapping[str, str], splits: Sequenc
             marker = "D" if apart else "o"
             ax.plot(here["value"], [place], marker, ms=5, color=RED if apart else BLUE)
         ax.axvline(1, color=GREY, lw=1, ls="--")
-        ax.set(title=split.replace("_", " "), xlabel="error / free field")
+        ax.set(title=split.replace("_", " "), xlabel=_RATIOS[metric])
     axes[0, 0].set_yticks(range(len(models)), list(models.values()))
     axes[0, 0].set(ylabel="potential")
     axes[0, 0].invert_yaxis()
