@@ -26,6 +26,7 @@ def test_each_profile_has_what_its_models_allow():
         "exact_energy",
         "premise",
         "ablation",
+        "map",
         "melting",
     }
     many |= {f"held_states_{kind}" for kind in ("descriptors", "sweeps")}
