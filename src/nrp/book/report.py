@@ -24,6 +24,8 @@ _NARROW = 3
 _KEY = ("metric", "case", "arm", "split", "anisotropy")
 _COUNTS = ("tests", "alarms", "epochs", "best_epoch")
 """Metrics that are printed as whole numbers."""
+_SHARES = ("detection_rate",)
+"""Metrics that are a share of the members, which can be printed as counts, too."""
 
 
 def number(value: float | None) -> str:
@@ -42,7 +44,8 @@ def cite(study: Study, result: str, *names: str, prefix: str = "") -> None:
     """Make numbers of a result citable in the text: ``{glue:text}`metric.case.arm.split.α```.
 
     Columns that are null are left out of the name, and a lead time of more than one frame comes last.  Where
-    there is an interval, the same name with ``.interval`` stands for the value with it.  Of a published
+    there is an interval, the same name with ``.interval`` stands for the value with it; of a share of runs the
+    one with ``.count`` stands for words like "none of 30".  Of a published
     benchmark its machine, versions and date can be cited, too, and of ``"parameters"`` the values of
     `nrp.pipeline.parameters.PARAMETERS` in this study.
 
@@ -51,7 +54,7 @@ def cite(study: Study, result: str, *names: str, prefix: str = "") -> None:
     long table makes a heavy page.  The `prefix` is put before each name.
     """
     for name, text in _citable(study, result).items():
-        whole = name.removesuffix(".interval")
+        whole = name.removesuffix(".interval").removesuffix(".count")
         if not names or any(fnmatchcase(whole, end) for each in names for end in (each, f"{each}.*")):
             glue(prefix + name, text, display=False)
 
@@ -71,9 +74,16 @@ def _citable(study: Study, result: str) -> dict[str, str]:
             name += f".{entry['lead_time']}"
         is_count = entry["metric"] in _COUNTS and entry["value"] is not None
         texts[name] = f"{entry['value']:.0f}" if is_count else number(entry["value"])
+        if entry["metric"] in _SHARES and entry["members"]:
+            texts[f"{name}.count"] = _count(entry["value"], round(entry["members"]))
         if entry["low"] is not None:
             texts[f"{name}.interval"] = _with_interval(entry)
     return texts
+
+
+def _count(share: float, of: int) -> str:
+    found = round(share * of)
+    return f"none of {of}" if not found else f"all {of}" if found == of else f"{found} of {of}"
 
 
 def rows(result: Result | Sequence[Result], *metrics: str, **where: object) -> pd.DataFrame:

@@ -40,7 +40,7 @@ def ablation_plans(films: DescribedFilms) -> dict[str, TrainingPlan]:
     }
     return {
         f"seeing_{name}": plan_of(films, families=seen, modes=len(columns(seen))).replace(
-            members=5, shown=False
+            members=4, shown=False
         )
         for name, seen in families.items()
     }

@@ -28,6 +28,11 @@ from nrp.systems.film import FilmSettings
 
 PROFILES = ("mini", "book", "paper")
 _SWEEPS = ("films", "samples", "rates", "held_rates")
+_NOT_FOLLOWED = {
+    name: ModelSettings.model_fields[name].default
+    for name in ("rollout_frames", "rollout_starts", "rollout_weight", "rollout_noise")
+} | {"epochs": 180}
+"""Settings of the arm `identified` with no flow that is followed, and three times as many epochs."""
 _VARIANTS: dict[str, dict[str, Any]] = {
     "box 64, dx = 0.5": {},
     "box 32": {"box": (32.0, 32.0)},
@@ -255,7 +260,7 @@ def _paper(book: Profile) -> Profile:
         models[name] = plan_of(films, epochs=epochs).replace(members=5, shown=False)
     held = Runs(anisotropy=(1.75, 3.25), sweep_rate=0.014)
     models["fine"] = TrainingPlan(
-        settings=identified.replace(held=held, validation=Runs()), data=("fine",), members=5
+        settings=identified.replace(held=held, validation=Runs(), **_NOT_FOLLOWED), data=("fine",), members=5
     )
     persistent = persistent_films(described_films(book.datasets["films"], **Size().described))
     models |= ablation_plans(persistent)
