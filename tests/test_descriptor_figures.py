@@ -3,6 +3,7 @@
 import numpy as np
 from test_figures import check
 
+from nrp.book.figures.comparison import by_split
 from nrp.book.figures.descriptors import error_ratios, images_by_place, rollout_errors
 from nrp.evaluation import Result
 from nrp.pipeline.published import published
@@ -45,3 +46,19 @@ def test_places_without_an_image_are_left_white():
     assert len(shown) == 5
     assert figure.axes[3].get_xlabel() == "$z_1$ = 0.00"
     assert figure.axes[3].get_ylabel() == "$z_2$ = 5.00"
+
+
+def test_models_stand_side_by_side_on_every_split():
+    result, _ = published("identified")
+    rows = result.select(metric="skill", case="increment", lead_time=10)
+    names = {"identified": "ours", "lookup": "look-up"}
+    figure = check(by_split({"a": rows, "b": rows}, names, label="skill", line=0, least=-1))
+    first = figure.axes[0]
+    splits = [text.get_text().replace(" ", "_") for text in first.get_yticklabels()]
+    assert splits == list(dict.fromkeys(rows[rows["arm"].isin(list(names))]["split"]))
+    drawn = [x for line in first.get_lines()[:-1] for x in line.get_xdata()]
+    for arm in names:
+        for split in splits:
+            value = rows[(rows["arm"] == arm) & (rows["split"] == split)]["value"].iloc[0]
+            assert max(value, -1) in drawn
+    assert min(drawn) >= -1

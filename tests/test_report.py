@@ -1,10 +1,15 @@
 """Numbers as they are printed, cited and set into tables."""
 
+import base64
+import io
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from nrp.book import report
-from nrp.book.report import cite, columns_of, number, rows, table
+from nrp.book.report import cite, columns_of, download, number, rows, table
 from nrp.evaluation import Result, row
 from nrp.pipeline import Study
 from nrp.pipeline.published import published
@@ -133,3 +138,25 @@ def test_where_a_benchmark_was_run_is_citable(cited):
 
 def test_parameters_are_citable(cited):
     assert cited("parameters", "latent") == {"latent": "8"}
+
+
+def test_shares_can_be_cited_as_counts(monkeypatch):
+    told = {}
+    monkeypatch.setattr(report, "glue", lambda name, text, display: told.update({name: text}))
+    cite(Study("mini"), "published power", "*.jump 0.5")
+    power, _ = published("power")
+    for case in ("onset_gradient_interpolated", "separate_gradient", "onset_time"):
+        entry = power.select(metric="detection_rate", split="jump 0.5", case=case, system="bead").iloc[0]
+        found, of = round(entry["value"] * entry["members"]), round(entry["members"])
+        expected = {0: f"none of {of}", of: f"all {of}"}.get(found, f"{found} of {of}")
+        assert told[f"detection_rate.{case}.jump 0.5.count"] == expected
+
+
+def test_a_download_holds_every_row(errors):
+    errors.table["key"] = "a key"
+    html = download({"one": errors, "other": errors}, "rows.csv").data
+    data = base64.b64decode(re.search(r"base64,([^\"]+)", html).group(1))
+    read = pd.read_csv(io.BytesIO(data))
+    assert len(read) == 2 * len(errors.table)
+    assert read["value"].tolist() == pytest.approx([*errors.table["value"], *errors.table["value"]])
+    assert set(read["result"]) == {"one", "other"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pandas as pd
+from IPython.display import HTML
 from myst_nb import glue
 from pandas.io.formats.style import Styler
 
@@ -44,8 +46,8 @@ def cite(study: Study, result: str, *names: str, prefix: str = "") -> None:
     """Make numbers of a result citable in the text: ``{glue:text}`metric.case.arm.split.α```.
 
     Columns that are null are left out of the name, and a lead time of more than one frame comes last.  Where
-    there is an interval, the same name with ``.interval`` stands for the value with it; of a share of runs the
-    one with ``.count`` stands for words like "none of 30".  Of a published
+    there is an interval, the same name with ``.interval`` stands for the value with it; of a share of runs
+    the one with ``.count`` stands for words like "none of 30".  Of a published
     benchmark its machine, versions and date can be cited, too, and of ``"parameters"`` the values of
     `nrp.pipeline.parameters.PARAMETERS` in this study.
 
@@ -84,6 +86,18 @@ def _citable(study: Study, result: str) -> dict[str, str]:
 def _count(share: float, of: int) -> str:
     found = round(share * of)
     return f"none of {of}" if not found else f"all {of}" if found == of else f"{found} of {of}"
+
+
+def download(results: Mapping[str, Result], name: str) -> HTML:
+    """Return a link that saves the rows of some results, by their names, as a file of comma-separated values.
+
+    The file lies in the page.
+    """
+    rows = pd.concat([result.table.assign(result=of) for of, result in results.items()])
+    data = base64.b64encode(
+        rows.drop(columns="key").dropna(axis=1, how="all").to_csv(index=False).encode()
+    ).decode()
+    return HTML(f'<a download="{name}" href="data:text/csv;base64,{data}">{name}: {len(rows)} rows</a>')
 
 
 def rows(result: Result | Sequence[Result], *metrics: str, **where: object) -> pd.DataFrame:

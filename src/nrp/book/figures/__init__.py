@@ -4,6 +4,28 @@ Lines differ in style as well as in colour, and images use a colour map that is 
 is told by colour alone.
 """
 
-from nrp.book.figures import bead, descriptors, film, forecast, landscape, model, patterns, style, transition
+from nrp.book.figures import (
+    bead,
+    comparison,
+    descriptors,
+    film,
+    forecast,
+    landscape,
+    model,
+    patterns,
+    style,
+    transition,
+)
 
-__all__ = ["bead", "descriptors", "film", "forecast", "landscape", "model", "patterns", "style", "transition"]
+__all__ = [
+    "bead",
+    "comparison",
+    "descriptors",
+    "film",
+    "forecast",
+    "landscape",
+    "model",
+    "patterns",
+    "style",
+    "transition",
+]
