@@ -1,4 +1,4 @@
-"""The offline book in a real Chromium: nothing from outside, no errors, readable everywhere."""
+"""The book in a real Chromium: nothing from outside, no errors, readable everywhere."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ import pytest
 
 from nrp.book.build import build_book
 from nrp.book.texts import read_pages
+from nrp.book.vendor import fetch
 
 pytestmark = pytest.mark.browser
 
@@ -30,6 +31,13 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+AXE = ("axe-core@4.10.3", "axe.min.js")
+"""The checker of accessibility: npm package, and the file in it."""
+VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+  .filter(each => ["serious", "critical"].includes(each.impact))
+  .map(each => each.id + ": " + each.nodes.slice(0, 3).map(node => node.html.slice(0, 160)).join(" | "))"""
+GROUNDS = """() => [...document.querySelectorAll('.bd-article img')]
+  .map(picture => getComputedStyle(picture).backgroundColor)"""
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
 VISIBLE_PICTURES = """() => [...document.querySelectorAll('.jupyter-widgets img')]
@@ -47,8 +55,8 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def address(book_root, book_store):
-    """Where the offline book is served."""
-    html = build_book("mini", root=book_root, store=book_store, offline=True).parent
+    """Where the book is served."""
+    html = build_book("mini", root=book_root, store=book_store).parent
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=html)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -105,11 +113,25 @@ def visit(chromium, address, theme):
     visit.context.close()
 
 
+@pytest.fixture(scope="session")
+def axe(book_store):
+    """The source of the checker of accessibility."""
+    package, member = AXE
+    target = book_store.root / "vendor" / package / member
+    if not target.exists():
+        fetch(package, member, target)
+    return target.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("page", PAGES)
-def test_page_stands_alone_and_fits(visit, page, theme):
+def test_page_stands_alone_fits_and_is_accessible(visit, page, theme, axe):
     tab = visit.open(page)
+    tab.evaluate(axe)
+    assert tab.evaluate(VIOLATIONS) == []
     assert tab.evaluate("document.documentElement.dataset.theme") == theme
+    # Pictures are drawn on white, in the dark theme, too.
+    assert set(tab.evaluate(GROUNDS)) <= {"rgb(255, 255, 255)"} or theme == "light"
     for size in (DESKTOP, PHONE):
         tab.set_viewport_size(size)
         width = tab.evaluate("Math.max(document.body.scrollWidth, document.documentElement.scrollWidth)")
@@ -120,16 +142,6 @@ def test_page_stands_alone_and_fits(visit, page, theme):
     assert str(ROOT) not in tab.content()
     assert visit.outside == []
     assert visit.errors == []
-
-
-@pytest.mark.parametrize("theme", ["dark"])
-@pytest.mark.parametrize("page", PAGES)
-def test_pictures_keep_a_light_ground_in_the_dark(visit, page):
-    grounds = visit.open(page).evaluate(
-        "() => [...document.querySelectorAll('.bd-article img')]"
-        ".map(picture => getComputedStyle(picture).backgroundColor)"
-    )
-    assert set(grounds) <= {"rgb(255, 255, 255)"}
 
 
 @pytest.mark.parametrize("theme", ["light"])

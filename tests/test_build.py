@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nrp.base import InvalidSetting
+from nrp.book import build
 from nrp.book.build import BuildFailed, build_book
 from nrp.book.chapters import ChapterFailed
 
@@ -25,6 +26,15 @@ def tiny(root, index, *pages):
     listed = "".join(f"- file: chapters/{page}\n" for page in pages)
     (root / "_toc.yml").write_text(f"format: jb-book\nroot: chapters/index\nchapters:\n{listed}")
     (root / "chapters" / "index.md").write_text(index)
+
+
+WHICH = shutil.which
+
+
+@pytest.fixture(autouse=True)
+def _without_npm(monkeypatch):
+    """Small books without formulas need no scripts, which take long to fetch."""
+    monkeypatch.setattr("shutil.which", lambda program: None if program == "npm" else WHICH(program))
 
 
 @pytest.fixture
@@ -67,10 +77,17 @@ def test_failed_chapter_stops_the_build(root, store):
         build_book("mini", root=root, store=store)
 
 
-def test_offline_book_needs_npm(root, store, monkeypatch):
-    monkeypatch.setenv("PATH", str(root))
-    with pytest.raises(InvalidSetting, match="offline = True: needs npm"):
-        build_book("mini", root=root, store=store, offline=True)
+def test_without_npm_pages_ask_the_network_and_it_is_said(store, monkeypatch, capsys):
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    assert build._scripts(store) == {}
+    assert "npm: is not installed; formulas and sliders" in capsys.readouterr().err
+
+
+def test_a_printed_book_needs_a_browser(root, store, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    with pytest.raises(InvalidSetting, match="pdf = True: needs Chromium"):
+        build_book("mini", root=root, store=store, pdf=True)
 
 
 def test_unknown_profile_is_refused(root, store):

@@ -12,3 +12,29 @@ document.addEventListener("DOMContentLoaded", () => {
     MathJax.Hub = { Queue: ([, , element]) => set(element) };
   }
 });
+
+// What the theme and the extensions leave unsaid to those who do not see the page, or have no mouse.
+const tellAll = () => {
+  for (const summary of document.querySelectorAll("summary")) {
+    if (!summary.textContent.trim()) summary.setAttribute("aria-label", "Pages below this one");
+  }
+  // A list must hold items; these entries have the name of a role that is no longer one.
+  for (const list of document.querySelectorAll(".citation-list")) {
+    list.removeAttribute("role");
+    for (const entry of list.querySelectorAll("[role]")) entry.removeAttribute("role");
+  }
+  for (const head of document.querySelectorAll("table.dataframe thead th.blank")) {
+    head.replaceWith(Object.assign(document.createElement("td"), { className: head.className }));
+  }
+};
+
+// What scrolls must be reached by the keyboard.
+const letScroll = () => {
+  for (const part of document.querySelectorAll(".bd-article :is(table, pre, div.math, mjx-container)")) {
+    if (part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
+  }
+};
+
+document.addEventListener("DOMContentLoaded", tellAll);
+window.addEventListener("load", () => (letScroll(), window.MathJax?.startup?.promise.then(letScroll)));
+window.addEventListener("resize", letScroll);

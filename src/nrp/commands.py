@@ -99,7 +99,7 @@ def parser() -> Parser:
     sub.add_argument("-p", action="append", default=[], **pair)
 
     sub = command(_book, "Run all chapters and build the HTML.")
-    sub.add_argument("--offline", action="store_true", help="pages that ask nothing of the network (npm)")
+    sub.add_argument("--pdf", action="store_true", help="print the whole book, too (needs Chromium)")
 
     command(_publish, "Train all members and write what published/ holds (profile paper).")
 
@@ -183,7 +183,7 @@ def _book(options: argparse.Namespace, chosen: Profile) -> None:
 
     root, store = _top_of_book(), Store()
     Study(chosen.name, store).train_all()
-    print(build_book(chosen.name, root=root, store=store, offline=options.offline))
+    print(build_book(chosen.name, root=root, store=store, pdf=options.pdf))
 
 
 def _publish(_: argparse.Namespace, chosen: Profile) -> None:

@@ -1,6 +1,6 @@
 """The whole book as HTML: every chapter executed, then one run of jupyter-book.
 
-``_build/<profile>`` (``_build/<profile>-offline``) holds ``source``, what Sphinx reads: executed
+``_build/<profile>`` holds ``source``, what Sphinx reads: executed
 notebooks in place of the texts; ``_build``, where Sphinx works; ``html``, the last book that was
 built without a warning; and ``build.log``.
 """
@@ -8,6 +8,7 @@ built without a warning; and ``build.log``.
 from __future__ import annotations
 
 import filecmp
+import os
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,8 @@ _API = Path("chapters/api")
 """Where Sphinx writes a page for each module."""
 _TABLE = "```{nb-exec-table}\n```"
 """The directive that Sphinx fills where it executes the chapters itself."""
+_PRINTING_TIME = 120_000
+"""Milliseconds of the page's own time in which it must have set its formulas."""
 _LIBRARIES = ("numpy", "scipy", "torch", "xarray", "zarr", "matplotlib", "ipywidgets")
 
 
@@ -44,18 +47,29 @@ class BuildFailed(RuntimeError):
     """Sphinx did not build the book without a warning; the message is one line."""
 
 
-def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = False) -> Path:
+def build_book(profile: str, *, root: Path | str, store: Store, pdf: bool = False) -> Path:
     """Build the book and return its first page, ``_build/<profile>/html/index.html``.
 
     Below `root`, its top, lie ``_toc.yml`` and ``_config.yml``; the chapters find or leave their results in
-    the store.  An `offline` book has the scripts of its pages in it, so that no page asks the network for
-    anything, and lies in ``_build/<profile>-offline``.
+    the store.  Where npm is, the scripts of the pages come with them, so that no page asks the network for
+    anything.
+
+    Parameters
+    ----------
+    profile
+        ``mini``, ``book`` or ``paper``.
+    root
+        The top of the book.
+    store
+        Where results are.
+    pdf
+        Whether Chromium prints the whole book, too, to ``_build/<profile>/book.pdf``.
 
     Raises
     ------
     InvalidSetting
         If there is no such profile, a file of the book cannot be read, a file is in the way of a folder, or
-        the book is to be offline and npm is not installed.
+        the book is to be printed and Chromium is not installed.
     ChapterFailed
         If a cell of a chapter fails.
     BuildFailed
@@ -65,15 +79,15 @@ def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = 
     root = Path(root).resolve()
     config = read_config(root)
     names = chapter_names(root)
-    target = root / "_build" / (f"{profile}-offline" if offline else profile)
+    target, browser = root / "_build" / profile, _browser() if pdf else ""
     with nothing_in_the_way():
         for folder in ("source/chapters", "_build", "html"):
             (target / folder).mkdir(parents=True, exist_ok=True)
-    scripts = vendored_files(store) if offline else {}
+    scripts = _scripts(store)
     executed = _execute(names, profile, root, store)
     files = _pages(root, executed)
     files |= {f"chapters/assets/vendor/{name}": path for name, path in scripts.items()}
-    files["_config.yml"] = _config(config, profile, offline=offline)
+    files["_config.yml"] = _config(config, profile, offline=bool(scripts))
     if _STATUS in files:
         files[_STATUS] = read_text(root / _STATUS).replace(_TABLE, _status(profile, executed))
     with nothing_in_the_way():
@@ -83,7 +97,36 @@ def build_book(profile: str, *, root: Path | str, store: Store, offline: bool = 
             shutil.rmtree(target / "_build", ignore_errors=True)
         _run_sphinx(target / "source", target)
         _publish(target / "_build" / "html", target / "html")
+        if pdf:
+            _run_sphinx(target / "source", target, builder="singlehtml")
+            _print(browser, target / "_build" / "singlehtml", target / "book.pdf")
     return target / "html" / "index.html"
+
+
+def _scripts(store: Store) -> dict[str, Path]:
+    """Return the scripts that pages need, or none if they cannot be had, and say so."""
+    try:
+        return vendored_files(store)
+    except InvalidSetting as error:
+        tell(f"book: {error}; formulas and sliders of these pages will need the network")
+        return {}
+
+
+def _browser() -> str:
+    """Return Chromium: ``$CHROMIUM``, or the one that is installed."""
+    if program := os.environ.get("CHROMIUM") or shutil.which("chromium"):
+        return program
+    raise InvalidSetting("pdf = True: needs Chromium, which is not installed; CHROMIUM may name it")
+
+
+def _print(browser: str, pages: Path, pdf: Path) -> None:
+    (page,) = pages.rglob("index.html")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+    budget = f"--virtual-time-budget={_PRINTING_TIME}"
+    command = [browser, *options, budget, f"--print-to-pdf={pdf}", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not pdf.exists():
+        raise BuildFailed(f"book: Chromium could not print it: {done.stderr.strip().splitlines()[-1:]}")
 
 
 def _execute(names: list[str], profile: str, root: Path, store: Store) -> dict[str, Path]:
@@ -162,10 +205,10 @@ def _status(profile: str, executed: dict[str, Path]) -> str:
     return "\n".join(lines)
 
 
-def _run_sphinx(source: Path, target: Path) -> None:
+def _run_sphinx(source: Path, target: Path, *, builder: str = "html") -> None:
     log = target / "build.log"
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
-    options = ["-W", "-n", "--keep-going", "--path-output", str(target)]
+    options = ["-W", "-n", "--keep-going", "--path-output", str(target), "--builder", builder]
     with log.open("w") as file:
         done = subprocess.run(
             [*command, *options, str(source)],

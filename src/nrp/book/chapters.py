@@ -166,6 +166,7 @@ def _execute(
                 language="python",
                 progress_bar=False,
                 stderr_file=sys.stderr,
+                iopub_timeout=60,  # seconds; on a busy machine many numbers take longer than the usual four
                 cwd=cwd,
                 extra_arguments=["--log-level=CRITICAL"],  # or the kernel of an interrupted cell complains
             )

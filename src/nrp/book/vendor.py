@@ -1,6 +1,6 @@
 """Scripts that a built page would otherwise fetch from a content network.
 
-They come from the npm registry when an offline book is built, and are kept below the runs.
+They come from the npm registry when a book is built, and are kept below the runs.
 """
 
 from __future__ import annotations
@@ -40,16 +40,23 @@ def vendored_files(store: Store) -> dict[str, Path]:
     for name, (package, member) in _PACKAGES.items():
         folder = store.root / "vendor" / package.rpartition("/")[2]
         if not folder.exists():
-            _fetch(package, member, folder / name)
+            fetch(package, member, folder / name)
         found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
         files |= {path.relative_to(folder).as_posix(): path for path in found}
     return files
 
 
-def _fetch(package: str, member: str, target: Path) -> None:
+def fetch(package: str, member: str, target: Path) -> None:
+    """Put one file or folder of an npm package where it is wanted.
+
+    Raises
+    ------
+    InvalidSetting
+        If npm is not installed or reaches no registry.
+    """
     npm = shutil.which("npm")
     if npm is None:
-        raise InvalidSetting("offline = True: needs npm, which is not installed")
+        raise InvalidSetting("npm: is not installed")
     folder = target.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
@@ -58,7 +65,7 @@ def _fetch(package: str, member: str, target: Path) -> None:
         done = subprocess.run(command, cwd=work, capture_output=True, check=False)
         archives = list(work.glob("*.tgz"))
         if done.returncode or not archives:
-            raise InvalidSetting(f"offline = True: npm could not fetch {package}")
+            raise InvalidSetting(f"npm: could not fetch {package}")
         with tarfile.open(archives[0]) as archive:
             archive.extractall(work, filter="data")
         for debugging in work.rglob("*.map"):

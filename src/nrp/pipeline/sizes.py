@@ -119,7 +119,7 @@ MINI = Size(
     },
     held=(1.5, 3.5),
     paper={"epochs": 60, **_SMALL},
-    identified={"modes": 64, "epochs": 60, **_SMALL},
+    identified={"modes": 64, "epochs": 20, "rollout_frames": 4, **_SMALL},
     descriptors={"epochs": 4, "width": 32},
     bead_model={"epochs": 600, **_SMALL},
     variant_scale=4,
