@@ -7,10 +7,12 @@ import re
 import ipywidgets
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from matplotlib.image import imread
 
-from nrp.book.widgets import frame_slider, loss_slider
-from nrp.evaluation import Result
+from nrp.book.widgets import frame_slider, jump_test, loss_slider, rollout_slider
+from nrp.evaluation import Observation, Result
+from nrp.reduction import ModelSettings, ReducedModel, coverage, load_frames
 
 SIDE = 5
 
@@ -43,7 +45,7 @@ def test_the_first_frame_has_no_prediction_and_is_left_out(slider):
 
 def test_every_picture_says_in_words_what_it_shows(slider):
     for place, time in enumerate((3, 6, 9)):
-        assert f'alt="α = 2, t = {time}: truth left, prediction right"' in picture(slider, place)
+        assert f'alt="α = 2, t = {time}: truth (left), prediction (right)"' in picture(slider, place)
     assert "arrow keys" in slider.children[0].tooltip
 
 
@@ -73,3 +75,30 @@ def test_bars_grow_with_the_norms():
     assert widths.max() == 60
     assert slider.children[0].value == 2
     assert "s = 10" in picture(slider, 2)
+
+
+def test_the_flow_stands_below_the_film_for_some_anisotropies(films):
+    settings = ModelSettings.parse({"latent": 3, "width": 8})
+    model = ReducedModel(settings, (16, 16), coverage([films], settings))
+    model.fit(load_frames(films).images.flatten(0, 1))
+    chosen = rollout_slider(Observation(model, films), frames=3)
+    pictures = chosen.children[1].children
+    assert [re.search(r'alt="α = ([\d.]+):', each.value).group(1) for each in pictures] == ["1", "2", "3"]
+    shown = pixels(pictures[0].value)
+    assert shown.shape[:2] == (2 * 16 + 3, 3 * (16 + 2))
+    # The film is above, as in the dataset with y upwards, in 64 colours.
+    first = films["magnetization"].values[0, 0, ::-1]
+    shades = np.clip((first + 1.2) / 2.4, 0, 1) * 63
+    expected = colormaps["cividis"](shades.round() / 63)[..., :3]
+    np.testing.assert_allclose(shown[:16, :16, :3], expected, atol=0.02)
+
+
+def test_a_live_widget_lies_in_the_page_or_is_driven_from_python():
+    page = jump_test(jump=0.5).data
+    assert "import " not in re.sub(r"/\*\*.*?\*/", "", page, flags=re.DOTALL)
+    assert '"jump":0.5' in page
+    assert page.count("</script>") == 1
+    driven = jump_test(kernel=True, scatter=0.1)
+    assert driven.scatter == 0.1
+    driven.jump = 0.2
+    assert driven.get_state()["jump"] == 0.2

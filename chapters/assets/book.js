@@ -38,3 +38,11 @@ const letScroll = () => {
 document.addEventListener("DOMContentLoaded", tellAll);
 window.addEventListener("load", () => (letScroll(), window.MathJax?.startup?.promise.then(letScroll)));
 window.addEventListener("resize", letScroll);
+
+// Sliders of ipywidgets appear late, and their handles have no name.
+new MutationObserver(() => {
+  for (const handle of document.querySelectorAll(".noUi-handle:not([aria-label])")) {
+    const label = handle.closest(".widget-inline-hbox, .jupyter-widgets")?.querySelector(".widget-label");
+    handle.setAttribute("aria-label", label?.textContent.trim() || "slider");
+  }
+}).observe(document.documentElement, { childList: true, subtree: true });

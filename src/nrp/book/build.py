@@ -98,7 +98,7 @@ def build_book(profile: str, *, root: Path | str, store: Store, pdf: bool = Fals
         _run_sphinx(target / "source", target)
         _publish(target / "_build" / "html", target / "html")
         if pdf:
-            _run_sphinx(target / "source", target, builder="singlehtml")
+            _run_sphinx(target / "source", target, builder="singlehtml", strict=False)
             _print(browser, target / "_build" / "singlehtml", target / "book.pdf")
     return target / "html" / "index.html"
 
@@ -205,10 +205,11 @@ def _status(profile: str, executed: dict[str, Path]) -> str:
     return "\n".join(lines)
 
 
-def _run_sphinx(source: Path, target: Path, *, builder: str = "html") -> None:
+def _run_sphinx(source: Path, target: Path, *, builder: str = "html", strict: bool = True) -> None:
     log = target / "build.log"
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
-    options = ["-W", "-n", "--keep-going", "--path-output", str(target), "--builder", builder]
+    options = ["--path-output", str(target), "--builder", builder]
+    options += ["-W", "-n", "--keep-going"] if strict else ["--quiet"]
     with log.open("w") as file:
         done = subprocess.run(
             [*command, *options, str(source)],

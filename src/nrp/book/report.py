@@ -97,7 +97,8 @@ def download(results: Mapping[str, Result], name: str) -> HTML:
     data = base64.b64encode(
         rows.drop(columns="key").dropna(axis=1, how="all").to_csv(index=False).encode()
     ).decode()
-    return HTML(f'<a download="{name}" href="data:text/csv;base64,{data}">{name}: {len(rows)} rows</a>')
+    address = f'download="{name}" href="data:text/csv;base64,{data}"'
+    return HTML(f'<a class="nrp-alive" {address}>{name}: {len(rows)} rows</a>')
 
 
 def rows(result: Result | Sequence[Result], *metrics: str, **where: object) -> pd.DataFrame:

@@ -18,16 +18,20 @@ from typing import Any
 import anywidget
 import ipywidgets as widgets
 import numpy as np
+import torch
 import traitlets
 from IPython.display import HTML
 from matplotlib import colormaps
-from matplotlib.image import imsave
 from numpy import ndarray
+from PIL import Image
 
 from nrp.book.figures.style import FIELD_MAP, FIELD_RANGE
-from nrp.evaluation import Result
+from nrp.evaluation import Observation, Result
+from nrp.evaluation.rollouts import Drive, follow
 from nrp.systems.film import FilmSettings, draw_disorder
 
+_COLORS = 64
+"""Of the pictures that lie in a page."""
 _SAMPLES = 3
 """Disorder samples among which the reader of a live film chooses."""
 _HOST = """
@@ -131,7 +135,9 @@ def _alive(name: str, state: Mapping[str, Any], *, kernel: bool) -> HTML | anywi
     told = json.dumps(state, separators=(",", ":")).replace("</", "<\\/")
     script = javascript(name) + _HOST % (told, f"nrp-{name}")
     words = "<noscript>This figure moves where scripts may run.</noscript>"
-    return HTML(f'<div id="nrp-{name}">{words}</div>\n<script type="module">\n{script}</script>')
+    return HTML(
+        f'<div id="nrp-{name}" class="nrp-alive">{words}</div>\n<script type="module">\n{script}</script>'
+    )
 
 
 def _packed(values: ndarray) -> str:
@@ -153,14 +159,37 @@ def frame_slider(truth: ndarray, prediction: ndarray, time: ndarray, *, title: s
     """
     chosen = range(1, len(time))
     pictures = [
-        widgets.HTML(
-            f'<figure class="nrp-frame"><img alt="{title}, t = {time[i]:.0f}: truth left, '
-            f'prediction right" src="data:image/png;base64,{_png(truth[i], prediction[i])}">'
-            f"<figcaption>t = {time[i]:.0f}: truth (left), prediction (right)</figcaption></figure>"
+        _captioned(
+            _png(truth[i], prediction[i]), f"{title}, t = {time[i]:.0f}: truth (left), prediction (right)"
         )
         for i in chosen
     ]
     return _choice(pictures, "frame", f"{title}: choose a frame with the arrow keys")
+
+
+def rollout_slider(observed: Observation, *, frames: int = 6, every: int = 2) -> widgets.VBox:
+    """Return a slider over the anisotropy: the film above, and below it the flow of a model from its start.
+
+    The flow is followed from the first frame under the field of the run; some frames are shown, evenly spaced
+    in time, of every second run.
+    """
+    data, times, shape = observed.data, observed.times, observed.model.shape
+    runs = np.argsort(data["anisotropy"].values, kind="stable")[::every]
+    drive, longest = Drive((data, observed.frames)), observed.model.longest_step
+    start = observed.z[torch.from_numpy(runs), 0]
+    states = follow(observed.model.velocity, start, drive, runs, times[runs], longest=longest)
+    chosen = np.linspace(0, times.shape[1] - 1, frames).round().astype(int)
+    with torch.no_grad():
+        flow = observed.model.decode(states[:, chosen]).unflatten(-1, shape).numpy()
+    truth = observed.stored.images[torch.from_numpy(runs)][:, chosen].unflatten(-1, shape).numpy()
+    pictures = []
+    for i, run in enumerate(runs):
+        moments = ", ".join(f"{time:.0f}" for time in times[run, chosen])
+        what = f"α = {data['anisotropy'].values[run]:g}: the film (above) and the flow of V (below)"
+        apart = [np.pad(each[i], ((0, 0), (0, 0), (0, 2)), constant_values=np.nan) for each in (truth, flow)]
+        png = _png(*(np.concatenate(list(images), axis=1) for images in apart), axis=0)
+        pictures.append(_captioned(png, f"{what} at t = {moments}"))
+    return _choice(pictures, "α", "choose an anisotropy with the arrow keys", start=len(pictures) // 2)
 
 
 def loss_slider(result: Result) -> widgets.VBox:
@@ -185,6 +214,11 @@ def loss_slider(result: Result) -> widgets.VBox:
     return _choice(pictures, "scale", "choose a scale of the latent space with the arrow keys", start=2)
 
 
+def _captioned(png: str, words: str) -> widgets.HTML:
+    image = f'<img alt="{words}" src="data:image/png;base64,{png}">'
+    return widgets.HTML(f'<figure class="nrp-frame">{image}<figcaption>{words}</figcaption></figure>')
+
+
 def _choice(pictures: list[widgets.HTML], name: str, words: str, *, start: int = 0) -> widgets.VBox:
     """Return a slider that shows one of several pictures; the browser links them."""
     stack = widgets.Stack(pictures, selected_index=start)
@@ -199,12 +233,16 @@ def _choice(pictures: list[widgets.HTML], name: str, words: str, *, start: int =
     return widgets.VBox([slider, stack])
 
 
-def _png(truth: ndarray, prediction: ndarray) -> str:
-    gap = np.full((len(truth), 3), np.nan)
-    both = np.concatenate([truth, gap, prediction], axis=1)
+def _png(truth: ndarray, prediction: ndarray, *, axis: int = 1) -> str:
+    """Return two images side by side, or with axis 0 the first one above the other, in 64 colours."""
+    gap = np.full((len(truth), 3) if axis else (3, truth.shape[1]), np.nan)
+    parts = (truth, gap, prediction) if axis else (prediction, gap, truth)  # y goes upwards
+    both = np.concatenate(parts, axis=axis)[::-1]
     low, high = FIELD_RANGE
-    colors = colormaps[FIELD_MAP](np.clip((both - low) / (high - low), 0, 1), bytes=True)
-    colors[np.isnan(both)] = 255
+    shades = np.clip((both - low) / (high - low), 0, 1) * (_COLORS - 1)
+    picture = Image.fromarray(np.where(np.isnan(shades), _COLORS, shades.round()).astype(np.uint8), "P")
+    palette = colormaps[FIELD_MAP](np.linspace(0, 1, _COLORS), bytes=True)[:, :3]
+    picture.putpalette([*palette.ravel().tolist(), 255, 255, 255])
     file = io.BytesIO()
-    imsave(file, colors, format="png", origin="lower")
+    picture.save(file, format="png", optimize=True)
     return base64.b64encode(file.getvalue()).decode()
