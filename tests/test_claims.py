@@ -38,7 +38,7 @@ NOT_NEGATIVE = {
 
 def cells(page: Path) -> list:
     """The code cells of a page."""
-    return [cell for cell in jupytext.read(page).cells if cell.cell_type == "code"]
+    return [cell for cell in jupytext.read(page, fmt="md:myst").cells if cell.cell_type == "code"]
 
 
 def tagged(page: Path, tags: set[str]) -> list[str]:
