@@ -22,6 +22,16 @@ class Bowl(torch.nn.Module):
         return self.stiffness * z.square().sum(-1) / 2
 
 
+PARTS = {
+    "arm": "identified",
+    "encoder": "pod",
+    "modes": 0,
+    "latent": 2,
+    "rollout_frames": 0,
+    "rollout_noise": 0.0,
+}
+
+
 def relaxation(stiffness: float = 0.5) -> tuple[ReducedModel, FrameData]:
     """Films that relax in a bowl, and a model that knows their coordinates."""
     time_ = torch.linspace(0, 4, 21)
@@ -36,7 +46,7 @@ def relaxation(stiffness: float = 0.5) -> tuple[ReducedModel, FrameData]:
         time=time_.expand(2, -1),
         energy=stiffness * z.square().sum(-1) / 2,
     )
-    model = ReducedModel(ModelSettings(arm="identified", encoder="pod", modes=0, latent=2), (4, 4), {})
+    model = ReducedModel(ModelSettings.parse(PARTS), (4, 4), {})
     model.coordinates.mean, model.coordinates.basis = torch.zeros(16), basis
     model.potential_network = Bowl(stiffness)
     return model, data

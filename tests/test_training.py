@@ -27,7 +27,7 @@ SMALL = ModelSettings(latent=3, width=16, epochs=8, batch=20, held=Runs(anisotro
 
 IDENTIFIED = ModelSettings.parse(
     SMALL.model_dump(include={"latent", "epochs", "batch", "held"})
-    | {"arm": "identified", "modes": 12, "width": 64}
+    | {"arm": "identified", "modes": 12, "width": 64, "rollout_frames": 0}
 )
 
 

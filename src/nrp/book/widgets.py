@@ -28,7 +28,7 @@ from PIL import Image
 from nrp.book.figures.style import FIELD_MAP, FIELD_RANGE
 from nrp.evaluation import Observation, Result
 from nrp.evaluation.rollouts import Drive, follow
-from nrp.systems.film import FilmSettings, draw_disorder
+from nrp.systems import DEFAULT_SYSTEM
 
 _COLORS = 64
 """Of the pictures that lie in a page."""
@@ -54,7 +54,8 @@ render({ model, el: document.getElementById("%s") });
 def live_film(*, kernel: bool = False, **state: Any) -> HTML | anywidget.AnyWidget:
     """Return the film, integrated in the page while the reader turns the field.
 
-    The box, the grid and the first disorder samples are those of `nrp.systems.film`, whatever the profile.
+    The box, the grid and the first disorder samples are those that the settings have by default, whatever the
+    profile.
 
     Parameters
     ----------
@@ -63,10 +64,13 @@ def live_film(*, kernel: bool = False, **state: Any) -> HTML | anywidget.AnyWidg
     state
         Of ``anisotropy``, ``field``, ``sweep_rate``, ``sample`` and ``running``, what differs at the start.
     """
-    cells = [draw_disorder(FilmSettings(dx=1.0), seed=0, sample=sample) for sample in range(_SAMPLES)]
+    settings = DEFAULT_SYSTEM.settings_type(dx=1.0, coarsen=1)  # one point for each cell of the disorder
+    films = (DEFAULT_SYSTEM.draw(settings, anisotropy=1.0, seed=0, sample=i) for i in range(_SAMPLES))
     start = {"anisotropy": 1.0, "field": 1.5, "sweep_rate": 0.01, "sample": 0, "running": False}
     return _alive(
-        "live_film", start | state | {"disorders": [_packed(each) for each in cells]}, kernel=kernel
+        "live_film",
+        start | state | {"disorders": [_packed(np.asarray(film.disorder)) for film in films]},
+        kernel=kernel,
     )
 
 
