@@ -62,12 +62,12 @@ class ReducedModel(nn.Module):
     ) -> None:
         super().__init__()
         self.settings, self.shape, self.trained_on, self.controls = settings, shape, trained_on, controls
-        self.columns = columns(settings.families) or list(range(math.prod(shape)))
-        """Places of the numbers of an image that the model sees."""
-        if max(self.columns) >= math.prod(shape):
+        self.columns = columns(settings.families)
+        """Places of the numbers of an image that the model sees; none where it sees all."""
+        if max(self.columns, default=0) >= math.prod(shape):
             wanted = f"must be there, but the images have {math.prod(shape)} numbers"
             raise InvalidSetting(f"families = {settings.families}: {wanted}")
-        self.pixels = len(self.columns)
+        self.pixels = len(self.columns) or math.prod(shape)
         latent, width = settings.latent, settings.width
         modes = latent if settings.encoder == "pod" else settings.modes
         with torch.random.fork_rng(devices=[]):
@@ -108,14 +108,14 @@ class ReducedModel(nn.Module):
 
     def seen(self, frames: FrameData) -> FrameData:
         """Return frames as the model sees them: its families, if standardized in units of their deviation."""
-        if self.scale is None and not self.settings.families:
+        if self.scale is None and not self.columns:
             return frames
         scale = 1.0 if self.scale is None else self.scale
         images, rates = (self._chosen(each) / scale for each in (frames.images, frames.rates))
         return replace(frames, images=images, rates=rates)
 
     def _chosen(self, numbers: Float[Tensor, "*batch number"]) -> Float[Tensor, "*batch pixel"]:
-        return numbers[..., self.columns] if self.settings.families else numbers
+        return numbers[..., self.columns] if self.columns else numbers
 
     def encode(self, images: Float[Tensor, "*batch pixel"]) -> Float[Tensor, "*batch latent"]:
         """Return z = E(X)."""

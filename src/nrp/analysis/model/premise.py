@@ -54,9 +54,9 @@ def premise(films: Sequence[xr.Dataset], **groups: Sequence[ReducedModel]) -> Re
     pool, frames = Pool(), [load_frames(data) for data in films]
     arm, *_ = groups.values()
     for name, models in groups.items():
+        own_numbers = models[0].settings.families != arm[0].settings.families
         for member, model in enumerate(models):
             seen = [Observation(model, data, kept) for data, kept in zip(films, frames, strict=True)]
-            own_numbers = model.settings.families != arm[0].settings.families
             if member == 0 and (models is arm or own_numbers):
                 for of_split, parts in split(seen).items():
                     for part in parts:
