@@ -1,7 +1,7 @@
 """The whole book as HTML: every chapter executed, then one run of jupyter-book.
 
-``_build/<profile>`` holds ``source``, what Sphinx reads: executed notebooks in place of the texts; ``_build``,
-where Sphinx works; ``html``, the last book that was built without a warning; and ``build.log``.
+``_build/<profile>`` holds ``source``, what Sphinx reads: executed notebooks in place of the texts;
+``_build``, where Sphinx works; ``html``, the last book that was built without a warning; and ``build.log``.
 """
 
 from __future__ import annotations
