@@ -1,5 +1,7 @@
 """Eq. (2) to the letter, and the loss of the arm `identified` where all is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -184,3 +186,19 @@ def test_the_flow_sees_the_field_between_the_frames(monkeypatch):
     # With the field of each frame for the whole interval it would be some per cent less.
     behind = torch.cumsum(field[:, :-1] * data.intervals, dim=1)[..., None]
     assert error(behind) < 0.97 * found
+
+
+def test_the_equation_of_the_book_has_the_weights_of_the_loss():
+    text = (Path(__file__).parents[1] / "chapters" / "05_reduced_potential.md").read_text(encoding="utf-8")
+    equation = text[text.index(":label: eq-identified") :].partition(":::")[0]
+    settings = ModelSettings(arm="identified")
+    model, data = relaxation()
+    frames, generator = TrainingFrames(model, [data]), torch.Generator().manual_seed(0)
+    terms = identified_loss(model, frames, frames.batch(frames.first, generator), generator)
+    assert r"250\,\big" in equation
+    assert terms["reconstruction"][0] == 250
+    assert rf"{settings.decoded_weight:g}\,\Big\langle \frac{{\|\dot x - J v\|^2}}" in equation
+    assert equation.count(rf"{settings.energy_weight:g}\,\big") == 2
+    assert rf"{settings.rollout_weight:g}\,\Big\langle \log" in equation
+    assert rf"i \le {settings.rollout_frames}" in equation
+    assert settings.dynamics_weight == settings.isometry_weight == 1  # which it does not print

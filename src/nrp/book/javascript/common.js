@@ -54,3 +54,14 @@ export function root(el) {
   }
   return add(el, "div", { className: "nrp-tool" });
 }
+
+/** Draw again whenever an element has another size or the page another theme; return what ends that. */
+export function watched(element, redraw) {
+  const size = new ResizeObserver(redraw), theme = new MutationObserver(redraw);
+  size.observe(element);
+  theme.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  return () => {
+    size.disconnect();
+    theme.disconnect();
+  };
+}

@@ -8,7 +8,7 @@
  * same leave-one-out likelihoods, the same parametric bootstrap.  Only the random numbers are others.
  */
 
-import { add, prepared, root, signed, slider } from "./common.js";
+import { add, prepared, root, signed, slider, watched } from "./common.js";
 
 const DEGREES = [1, 2, 3, 4, 5];
 const MARGIN = 3; // points that must lie on either side of a change
@@ -294,15 +294,12 @@ function render({ model, el }) {
   const change = () => (asked ||= requestAnimationFrame(begin));
   const redraw = () => now && [showCurve(), showDraws()];
   ["jump", "place", "scatter", "seed"].forEach((name) => model.on(`change:${name}`, change));
-  const size = new ResizeObserver(redraw), theme = new MutationObserver(redraw);
-  size.observe(body);
-  theme.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  const stopWatching = watched(body, redraw);
   begin();
   return () => {
     clearTimeout(waiting);
     cancelAnimationFrame(asked);
-    size.disconnect();
-    theme.disconnect();
+    stopWatching();
     body.remove();
   };
 }

@@ -12,7 +12,7 @@
  * - `extent`: `[[z1 low, z1 high], [z2 low, z2 high]]` of the map.
  */
 
-import { add, prepared, root, signed, slider } from "./common.js";
+import { add, prepared, root, signed, slider, watched } from "./common.js";
 
 const GAIN = 3; // the network sees z so many times larger
 const LONGEST_STEP = 1.5; // of the flow in time, as in `ReducedModel`
@@ -513,16 +513,13 @@ function render({ model, el }) {
     playing = requestAnimationFrame(show);
   });
   ["anisotropy", "field"].forEach((name) => model.on(`change:${name}`, redraw));
-  const size = new ResizeObserver(redraw), theme = new MutationObserver(redraw);
-  size.observe(body);
-  theme.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  const stopWatching = watched(body, redraw);
   draw();
   return () => {
     stop();
     clearTimeout(waiting);
     cancelAnimationFrame(asked);
-    size.disconnect();
-    theme.disconnect();
+    stopWatching();
     body.remove();
   };
 }
