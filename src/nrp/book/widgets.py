@@ -230,6 +230,7 @@ def _choice(pictures: list[widgets.HTML], name: str, words: str, *, start: int =
         value=start,
         max=len(pictures) - 1,
         description=name,
+        readout=False,  # the caption says what is chosen; the number of the picture says nothing
         tooltip=words,
         layout=widgets.Layout(width="95%", max_width="30rem"),
     )
