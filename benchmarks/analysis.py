@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,12 +17,12 @@ from record import machine
 
 from nrp.analysis.film.patterns import morphology, patterns
 from nrp.analysis.images.domains import describe, euler_number, measure_domains
-from nrp.analysis.images.persistence import persistence
 from nrp.analysis.images.spectrum import peak_width
 from nrp.analysis.transition.controls import run_control
 from nrp.analysis.transition.jumps import weigh
 from nrp.pipeline import profile
 from nrp.reduction.descriptors import describe as descriptors
+from nrp.reduction.persistence import persistence
 from nrp.simulation import open_dataset, simulate
 from nrp.store import Store
 from nrp.systems.film import FilmSettings
@@ -50,7 +51,7 @@ def main() -> None:
         ("structure factor", lambda image: peak_width(image, pixel)),
         ("persistence from below", lambda image: persistence(image, dimension=0)),
     ):
-        _time(f"  {name}", lambda call=call: [call(image) for image in images])
+        _time(f"  {name}", partial(_each, call, images))
     many = torch.from_numpy(images).float().unfold(1, 64, 64).unfold(2, 64, 64).reshape(-1, 64, 64)
     many = many.repeat(-(-10_000 // len(many)), 1, 1)[:10_000]
     _time("descriptors of 10000 images of 64 × 64, with rates", lambda: descriptors(many, many, pixel=pixel))
@@ -60,6 +61,11 @@ def main() -> None:
     _time("test of one curve of 31 points", lambda: weigh(x, noisy, power=False))
     _time("the same with the smallest detectable jump", lambda: weigh(x, noisy))
     _time("one control, a bead", lambda: run_control(profile("book").controls[0]))
+
+
+def _each(call: Callable[[np.ndarray], object], images: np.ndarray) -> None:
+    for image in images:
+        call(image)
 
 
 def _time(name: str, call: Callable[[], object]) -> None:

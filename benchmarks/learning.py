@@ -104,7 +104,7 @@ def recipe_errors(model: Recipe, images: Tensor, rates: Tensor, controls: Tensor
     z, exact = (part.detach() for part in torch.func.jvp(model.encoder, (images,), (rates,)))
     velocity = model.velocity(z, controls).detach()
     with torch.no_grad():
-        rebuilt, decoded = torch.func.jvp(model.decoder, (z.detach(),), (velocity,))
+        rebuilt, decoded = torch.func.jvp(model.decoder, (z.detach(),), (velocity,))[:2]
     return (
         (rebuilt - images).square().mean().sqrt().item(),
         *(
@@ -208,7 +208,7 @@ def _stacked(films, members: int = 5) -> dict:
 
         def forward(self, *parts: Tensor) -> Tensor:
             terms = paper_loss(self.model, frames, type(batch)(*parts), generator)
-            return sum(weight * value for weight, value in terms.values())
+            return torch.stack([weight * value for weight, value in terms.values()]).sum()
 
     weights, buffers = stack_module_state([Loss(model) for model in models])
     skeleton = copy.deepcopy(Loss(models[0])).to("meta")

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import peers
 from joblib import Parallel, delayed
+from numpy import ndarray
 from record import machine, save
 
 from nrp.evaluation import row
@@ -63,7 +64,7 @@ def _single(anisotropy: float, rounds: int) -> list[dict]:
     print(f"\none run, 128², α = {anisotropy:g}, error ≤ {TOLERANCE:g} at t = 300\n{_HEAD}")
     run = Run(0.01, 0, anisotropy)
     film = Simulation(FILM, run)
-    problem = (-film.system.linear, film.system.local, film.state)
+    problem = _problem(film)
     truth = _final(FILM.replace(scheme="etdrk4", time_step=0.05 / anisotropy), run)
     explicit = partial(peers.pde_runner, *problem)
     # Steps worth trying, so that none takes minutes; explicit ones are bounded by their stability.
@@ -93,6 +94,13 @@ def _single(anisotropy: float, rounds: int) -> list[dict]:
     return _compare(ready, chosen, rounds, case=f"one run, α = {anisotropy:g}")
 
 
+def _problem(film: Simulation) -> tuple[ndarray, ndarray, ndarray]:
+    """Return what other solvers are given: the dispersion, the local force and the first state."""
+    system = film.system
+    assert isinstance(system, Film)
+    return -system.linear, system.local, film.state
+
+
 def _batch(rounds: int) -> list[dict]:
     """31 runs at 128², a step for each α from the calibration, on all cores."""
     print(f"\n31 values of α, a step for each, all cores\n{_HEAD}")
@@ -102,7 +110,7 @@ def _batch(rounds: int) -> list[dict]:
     for alpha in alphas:
         film = Simulation(FILM, Run(0.01, 0, alpha))
         dt = 150 / np.ceil(150 / time_step(FILM.replace(scheme="etdrk4"), alpha)[0])
-        others.append(peers.exponax_runner(-film.system.linear, film.system.local, film.state, dt))
+        others.append(peers.exponax_runner(*_problem(film), dt))
 
     def exponax() -> list:
         with ThreadPoolExecutor(os.cpu_count()) as threads:

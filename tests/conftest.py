@@ -24,6 +24,15 @@ from nrp.systems.film import FilmSettings  # noqa: E402
 
 torch.set_num_threads(1)  # networks as small as those of the tests gain nothing from more
 
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -70,6 +79,18 @@ def book_root(tmp_path_factory):
 def book_store(tmp_path_factory):
     """One store for all builds of the book; ``$NRP_TEST_RUNS`` shares it with another run of the tests."""
     return Store(os.environ.get("NRP_TEST_RUNS") or tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser of all tests in one: ``$CHROMIUM``, or the one that is installed."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert program, "chromium is not installed; set CHROMIUM"
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

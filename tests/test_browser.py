@@ -1,7 +1,5 @@
 """The book in a real Chromium: nothing from outside, no errors, readable everywhere."""
 
-import os
-import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,14 +20,6 @@ PAGES = [
     "chapters/api/nrp.systems.film",
     "chapters/api/nrp.simulation.integrators",
     "_modules/nrp/systems/film",
-]
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
 ]
 AXE = ("axe-core@4.10.3", "axe.min.js")
 """The checker of accessibility: npm package, and the file in it."""
@@ -63,18 +53,6 @@ def address(book_root, book_store):
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """The browser: ``$CHROMIUM``, or the one that is installed."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert program, "chromium is not installed; set CHROMIUM"
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 class Visit:

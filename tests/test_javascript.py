@@ -9,7 +9,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 import torch
-from test_browser import Quiet, chromium  # noqa: F401
+from test_browser import Quiet
 
 from nrp.analysis.film.patterns import LABYRINTH
 from nrp.analysis.images.domains import count_domains, wall_length
@@ -37,7 +37,7 @@ SWEEP = """async ([cells, anisotropy, tenth, steps]) => {
 
 
 @pytest.fixture(scope="module")
-def tab(chromium, tmp_path_factory):  # noqa: F811
+def tab(chromium, tmp_path_factory):
     """A page beside the modules, and beside pages that hold one widget each."""
     folder = tmp_path_factory.mktemp("pages")
     for module in files("nrp.book").joinpath("javascript").iterdir():
