@@ -22,6 +22,7 @@ browser: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 # The libraries to compare with are only installed here.
