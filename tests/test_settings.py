@@ -117,6 +117,25 @@ def test_a_run_without_sweep_needs_a_duration():
     assert CampaignSettings(field_final=-1.5, field_loop=True).end(0.01) == 600
 
 
+@pytest.mark.parametrize(
+    ("fields", "side"),
+    [
+        ((), None),
+        ((0.5, 0.5), None),
+        ((1.5, 0.4), None),
+        ((1.5, 0.4, 0.4), "above"),
+        ((1.5, 1.5, 0.4, 0.4), "above"),
+        ((1.5, 0.0, 0.0, 0.4, 0.4), "below"),
+        ((1.5, 0.4, 0.4, 0.4), None),
+        ((1.5, 0.4, 0.8, 0.0), None),
+    ],
+)
+def test_a_held_field_is_reached_from_one_side(fields, side):
+    table = tuple((10.0 * i, h) for i, h in enumerate(fields))
+    campaign = CampaignSettings(field_table=table, sweep_rate=(0,) if fields else (0.01,))
+    assert campaign.held_from == side
+
+
 def test_a_table_of_the_field_goes_forward_in_time_and_needs_no_rate():
     table = ((0.0, 1.5), (30.0, 0.5), (30.0, 0.0), (20.0, 0.0))
     with pytest.raises(InvalidSetting, match=r"^field_table = \[\(0\.0, 1\.5\).*: its times must rise$"):

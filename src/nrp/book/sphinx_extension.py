@@ -4,8 +4,8 @@
   ``jupyter-book build`` knows the code cells only, so each state of ``src`` gets one of its own.
 - Pages of modules that are gone are removed; autosummary only adds pages.
 - The text before a colon in the docstring of an attribute is not taken for its type.
-- There is one field for searching, in the sidebar, and there are buttons for the repository as
-  soon as its address is known.
+- There is one field for searching, in the sidebar, the title stands beside the logo, and there are
+  buttons for the repository as soon as its address is known.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def _choose_cache_and_buttons(app: Sphinx, config: Config) -> None:
     known = bool(options.get("repository_url"))
     options |= {"use_repository_button": known, "use_issues_button": known}
     options["navbar_persistent"] = []
+    options["logo"] = {"text": config.html_title}
 
 
 def _forget_modules(app: Sphinx) -> None:

@@ -79,6 +79,14 @@ class CampaignSettings(Settings):
                 raise ValueError(f"{name} = {value}: needs a duration, for the field does not end the run")
         return self
 
+    @property
+    def held_from(self) -> Literal["above", "below"] | None:
+        """From which side a field was reached that is held to the end; None where it is not held."""
+        fields = [h for _, h in self.field_table[-3:]]
+        if len(fields) < 3 or fields[0] == fields[1] or fields[1] != fields[2]:
+            return None
+        return "above" if fields[0] > fields[2] else "below"
+
     def sweep_time(self, sweep_rate: float) -> float:
         """T₀, when the field has reached `field_final`; infinite if it never does."""
         return abs(self.field_init - self.field_final) / sweep_rate if sweep_rate else math.inf

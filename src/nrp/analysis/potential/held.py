@@ -31,6 +31,7 @@ from nrp.evaluation import Observation, Result
 from nrp.evaluation.observation import Observations
 from nrp.evaluation.result import mean_row
 from nrp.evaluation.rollouts import Drive, follow
+from nrp.simulation import CampaignSettings
 
 _STORED = 76
 """Fields at which tracks are stored."""
@@ -42,12 +43,17 @@ def needs_of(model: str) -> Callable[..., Needs | None]:
     def needs(profile) -> Needs | None:
         if model not in profile.models or profile.models[model].members == 1:
             return None
-        down = [name for name in profile.unseen if "_down_" in name]
-        pairs = tuple(each for name in down for each in (name, name.replace("_down_", "_up_")))
+        held = [name for name in profile.unseen if profile.datasets[name].held_from]
+        pairs = tuple(sorted(held, key=lambda name: _way(profile.datasets[name])))
         members = members_of(profile, model)[:MEMBERS]
         return {"members": tuple(Observed(member, pairs) for member in members)}
 
     return needs
+
+
+def _way(held: CampaignSettings) -> tuple[float, bool]:
+    """Return what films are sorted by: the field that is held, and whether it is reached from below."""
+    return held.field_table[-1][1], held.held_from == "below"
 
 
 @analysis("held_states_descriptors", version=1, needs=needs_of("descriptors"), publish=True)

@@ -23,8 +23,8 @@ def _needs(profile) -> Needs | None:
     if "descriptors_two" not in profile.models:
         return None
     films, *others = profile.models["descriptors_two"].data
-    held = tuple(name for name in others if "_down_" in name or "_up_" in name)
-    return {"model": Model("descriptors_two"), "films": Dataset(films), "held": tuple(map(Dataset, held))}
+    held = tuple(Dataset(name) for name in others if profile.datasets[name].held_from)
+    return {"model": Model("descriptors_two"), "films": Dataset(films), "held": held}
 
 
 @analysis("map", version=1, needs=_needs, publish=True)

@@ -10,6 +10,7 @@ import xarray as xr
 from nrp.analysis.registry import Dataset, Needs, analysis
 from nrp.evaluation import Result
 from nrp.evaluation.result import mean_row, row
+from nrp.simulation import CampaignSettings
 
 _GONE = 0.5
 """Share of its largest deviation at which a pattern is said to be gone."""
@@ -18,9 +19,14 @@ _GONE = 0.5
 def _needs(profile) -> Needs | None:
     if "hexagons" not in profile.models:
         return None
-    trained = profile.models["hexagons"].data
-    sweeps = [name for name in trained if profile.datasets[name].field_table and "_0.00" in name]
-    return {"sweeps": tuple(Dataset(name) for name in sweeps if "watched" not in name)}
+    films = {name: profile.datasets[name] for name in profile.models["hexagons"].data}
+    whole = _swept(next(iter(films.values())))
+    return {"sweeps": tuple(Dataset(name) for name, campaign in films.items() if _swept(campaign) == whole)}
+
+
+def _swept(campaign: CampaignSettings) -> tuple[float, tuple[int, ...]]:
+    """Return where the field ends, and the samples: whole sweeps share them with the first of the films."""
+    return campaign.field_table[-1][1], campaign.sample
 
 
 @analysis("melting", version=1, needs=_needs, publish=True)
