@@ -386,7 +386,12 @@ def test_store_lists_verifies_and_prunes(capsys, runs):
     chunk = next(path for path in runs.glob("store/simulate/*/data.zarr/energy/c/**/*") if path.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-1] + b"?")
     assert main(["store", "verify"]) == 1
+    capsys.readouterr()
+    assert main(["store", "prune", "--dry-run"]) == 0
+    would = capsys.readouterr().out
+    assert would.startswith("would remove simulate/")
     assert main(["store", "prune"]) == 0
+    assert capsys.readouterr().out == would.replace("would remove", "removed")
     assert not list(runs.glob("store/simulate/*"))
 
 

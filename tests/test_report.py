@@ -111,11 +111,10 @@ def cited(store, monkeypatch):
 
 def test_names_choose_what_is_citable(cited):
     power = published("power")[0]
-    found = cited("published power", "detection_rate.*.first order", "rate_error.first", prefix="controls.")
+    found = cited("published power", "detection_rate.*.first order", prefix="controls.")
     value = power.value("detection_rate", split="first order", case="onset_rate", system="swift_hohenberg")
     assert found["controls.detection_rate.onset_rate.first order"] == number(value)
     assert found["controls.detection_rate.onset_rate.first order.interval"].startswith(f"{number(value)} [")
-    assert {name.split(".")[1] for name in found} == {"detection_rate"}
     assert all(".first order" in name for name in found)
 
 
@@ -123,6 +122,13 @@ def test_a_name_holds_for_what_goes_on_after_a_dot(cited):
     found = cited("published paper", "skill.increment.paper.trained")
     assert {"skill.increment.paper.trained", "skill.increment.paper.trained.10"} <= set(found)
     assert not any("per_frame_mean" in name for name in found)
+
+
+@pytest.mark.parametrize("name", ["rate_error.first", "rate", "first order"])
+def test_a_name_without_a_number_is_an_error(cited, name):
+    """A part of a name is none, and one that fits does not hide one that does not."""
+    with pytest.raises(KeyError, match=f"published power: no number is named {name}'"):
+        cited("published power", "detection_rate.*.first order", name)
 
 
 def test_counts_are_whole_numbers(cited):

@@ -159,7 +159,9 @@ def test_prune_keeps_what_is_asked_and_removes_the_rest(store):
     kept = store.get(STEP, SETTINGS, write)
     other = store.get(Step("count", 2), SETTINGS, write)
     (store.root / "partial" / "count-unfinished").mkdir()
-    assert store.prune({kept.name}) == [f"count/{other.name}", "partial/count-unfinished"]
+    unwanted = [f"count/{other.name}", "partial/count-unfinished"]
+    assert store.prune({kept.name}, dry_run=True) == unwanted
+    assert store.prune({kept.name}) == unwanted
     assert [path for path, _ in store.entries()] == [kept]
     assert not list((store.root / "partial").iterdir())
     assert store.verify() == []

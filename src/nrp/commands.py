@@ -109,6 +109,9 @@ def parser() -> Parser:
     sub = command(_store, "List, verify or prune the stored results.", parallel=False)
     text = "prune removes what is damaged, and all but what the profiles ask for, your own models among it"
     sub.add_argument("action", choices=("list", "verify", "prune"), help=text)
+    sub.add_argument(
+        "--dry-run", action="store_true", help="print what prune would remove, and remove nothing"
+    )
     return top
 
 
@@ -208,8 +211,9 @@ def _store(options: argparse.Namespace, _: Profile) -> None:
         if wrong:
             raise RuntimeError(f"{len(wrong)} stored results are not as they were stored; prune removes them")
     else:
-        for name in store.prune(set.union(*(Study(name, store).keys() for name in PROFILES))):
-            print(f"removed {name}")
+        kept = set.union(*(Study(name, store).keys() for name in PROFILES))
+        for name in store.prune(kept, dry_run=options.dry_run):
+            print(f"would remove {name}" if options.dry_run else f"removed {name}")
 
 
 def _check_targets(targets: Sequence[Path], kind: str, store: Store, inputs: Sequence[Path]) -> None:

@@ -158,24 +158,28 @@ class Store:
         """Return one line for each result that is damaged or, if `thorough`, whose files have changed."""
         return [f"{_name(path)}: {reason}" for path, reason in self._wrong(thorough)]
 
-    def prune(self, keep: set[str]) -> list[str]:
+    def prune(self, keep: set[str], *, dry_run: bool = False) -> list[str]:
         """Remove damaged results, those whose key is not in `keep`, and unfinished work; return the names.
 
-        Work that another process is doing stays, and of a link only the link is removed.
+        Work that another process is doing stays, and of a link only the link is removed.  A dry run returns
+        the names and removes nothing.
         """
         wrong = {path for path, _ in self._wrong(thorough=True)}
         removed = []
         for path in self._folders():
             if path in wrong or path.name not in keep:
-                remove(path)
                 removed.append(_name(path))
+                if not dry_run:
+                    remove(path)
         partial = self.root / "partial"
         for name in sorted({path.name.removesuffix(".lock") for path in partial.glob("*")}):
             with suppress(Timeout), FileLock(partial / f"{name}.lock", timeout=0):
                 if os.path.lexists(partial / name):
-                    remove(partial / name)
                     removed.append(f"partial/{name}")
-                (partial / f"{name}.lock").unlink(missing_ok=True)
+                    if not dry_run:
+                        remove(partial / name)
+                if not dry_run:
+                    (partial / f"{name}.lock").unlink(missing_ok=True)
         return removed
 
     def _wrong(self, thorough: bool) -> Iterator[tuple[Path, str]]:

@@ -54,11 +54,21 @@ def cite(study: Study, result: str, *names: str, prefix: str = "") -> None:
     The name of a published result has ``published`` before it.  Only those numbers become citable whose names
     are one of `names` or go on after it with a dot; ``*`` stands for anything.  By default all do, which in a
     long table makes a heavy page.  The `prefix` is put before each name.
+
+    Raises
+    ------
+    KeyError
+        If no number has one of the names.
     """
+    unused = set(names)
     for name, text in _citable(study, result).items():
         whole = name.removesuffix(".interval").removesuffix(".count")
-        if not names or any(fnmatchcase(whole, end) for each in names for end in (each, f"{each}.*")):
+        meant = [each for each in names if fnmatchcase(whole, each) or fnmatchcase(whole, f"{each}.*")]
+        unused.difference_update(meant)
+        if meant or not names:
             glue(prefix + name, text, display=False)
+    if unused:
+        raise KeyError(f"{result}: no number is named {', '.join(sorted(unused))}")
 
 
 def _citable(study: Study, result: str) -> dict[str, str]:
