@@ -35,7 +35,7 @@ def test_equations_lead_to_their_code(text):
 
 def test_no_paragraph_holds_more_than_six_measured_numbers(text):
     for paragraph in BLOCK.split(text):
-        assert paragraph.count(MEASURED) <= 6, paragraph
+        assert paragraph.startswith("|") or paragraph.count(MEASURED) <= 6, paragraph
 
 
 def test_cells_are_short(text):
