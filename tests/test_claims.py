@@ -133,6 +133,7 @@ def test_with_other_settings_a_claim_is_shown_and_not_enforced(tested, two_claim
     study = Study.of("book", tested, level=0.02)
     page = BeautifulSoup(claims(study, BOOK, MINI).data, "html.parser")
     assert "settings are changed" in page.caption.text
+    assert page.summary.text == "Claims of this section: 1 of 2 hold"
     assert [line.find_all("td")[3].text for line in page.find_all("tr")[1:]] == ["✗ does not hold", "✓ holds"]
 
 

@@ -280,9 +280,9 @@ def log(names: tuple[str, ...], epochs: int = 5) -> pd.DataFrame:
 
 
 def test_training():
-    terms = ("reconstruction", "dynamics", "decoded", "isometry", "reference", "moment")
+    terms = ("reconstruction", "dynamics", "decoded", "isometry", "reference", "moment", "rollout")
     figure = check(figures.model.training({"paper": log(terms[:2]), "identified": log(terms)}))
-    assert [len(ax.get_lines()) for ax in figure.axes] == [2, 6, 2]
+    assert [len(ax.get_lines()) for ax in figure.axes] == [2, 7, 2]
 
 
 def test_what_a_model_has_determined(observed, results):
@@ -330,7 +330,11 @@ def test_overview(results):
 
 def test_published_members():
     check(figures.forecast.gauge_fixed(reading("identified"), profile("paper").figure_anisotropy))
-    check(figures.forecast.skill_by_lead(reading("identified")))
+    check(
+        figures.forecast.skill_by_lead(
+            reading("identified"), {"identified": "arm", "lookup": "look-up", "sindy": "polynomial"}
+        )
+    )
 
 
 # What they share

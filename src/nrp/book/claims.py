@@ -148,7 +148,7 @@ def parse_claims(text: str) -> dict[str, Claim]:
 
 
 def claims(study: Study, *names: str) -> HTML:
-    """Return a table of claims: what each says, what was measured, and whether it holds.
+    """Return a folded table of claims: what each says, what was measured, and whether it holds.
 
     Raises
     ------
@@ -178,13 +178,16 @@ def claims(study: Study, *names: str) -> HTML:
     if failed:
         raise ClaimFailed("; ".join(failed))
     table = pd.DataFrame(lines, columns=["claim", "measured", "must be", "verdict"])
+    held = f"{sum(line[-1].startswith('✓') for line in lines)} of {len(lines)} hold"
     style = table.style.hide(axis="index").set_caption(_caption(study))
-    return HTML(style.set_table_attributes('class="dataframe nrp-claims"').to_html())
+    text = style.set_table_attributes('class="dataframe nrp-claims"').to_html()
+    return HTML(f"<details><summary>Claims of this section: {held}</summary>{text}</details>")
 
 
 def _caption(study: Study) -> str:
+    what = "Skill, share, ratio, difference or end of an interval, as the claim needs it"
     if study.is_changed:
-        return "Claims of this section. The text speaks of the profile book; here settings are changed."
+        return f"{what}. The text speaks of the profile book; here settings are changed."
     if study.profile.name in _STRICT:
-        return "Claims of this section"
-    return f"Claims of this section. The text speaks of the profile book; this is {study.profile.name}."
+        return what
+    return f"{what}. The text speaks of the profile book; this is {study.profile.name}."

@@ -6,6 +6,8 @@
 - The text before a colon in the docstring of an attribute is not taken for its type.
 - There is one field for searching, in the sidebar, the title stands beside the logo, and there are
   buttons for the repository as soon as its address is known.
+- On one page all nodes are drawn that are drawn on many.  One extension that registers nodes of its own for
+  ``singlehtml`` would else hide those that others register for ``html``.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("config-inited", _choose_cache_and_buttons)
     app.connect("builder-inited", _forget_modules, priority=400)  # before autosummary
+    app.connect("builder-inited", _draw_all_nodes_on_one_page)
     app.connect("autodoc-process-docstring", _keep_colon, priority=400)  # before napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -38,6 +41,11 @@ def _choose_cache_and_buttons(app: Sphinx, config: Config) -> None:
     options |= {"use_repository_button": known, "use_issues_button": known}
     options["navbar_persistent"] = []
     options["logo"] = {"text": config.html_title}
+
+
+def _draw_all_nodes_on_one_page(app: Sphinx) -> None:
+    drawn = app.registry.translation_handlers
+    drawn["singlehtml"] = drawn.get("html", {}) | drawn.get("singlehtml", {})
 
 
 def _forget_modules(app: Sphinx) -> None:

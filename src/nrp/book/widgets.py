@@ -159,7 +159,8 @@ def frame_slider(truth: ndarray, prediction: ndarray, time: ndarray, *, title: s
 
     All pictures lie in the page and the browser links slider and picture, so no kernel is needed.  The
     slider answers to the arrow keys.  Images have the shape (frame, y, x); the first frame, of which there is
-    no prediction, is left out.  The title begins the text that stands for each picture.
+    no prediction, is left out.  It begins where the film moves fastest.  The title begins the text that
+    stands for each picture.
     """
     chosen = range(1, len(time))
     pictures = [
@@ -168,7 +169,8 @@ def frame_slider(truth: ndarray, prediction: ndarray, time: ndarray, *, title: s
         )
         for i in chosen
     ]
-    return _choice(pictures, "frame", f"{title}: choose a frame with the arrow keys")
+    fastest = int(np.square(np.diff(truth, axis=0)).mean(axis=(1, 2)).argmax())
+    return _choice(pictures, "frame", f"{title}: choose a frame with the arrow keys", start=fastest)
 
 
 def rollout_slider(observed: Observation, *, frames: int = 6, every: int = 2) -> widgets.VBox:

@@ -8,10 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nrp.book.figures.style import BLUE, GREEN, GREY, RED, interval, subplots
-
-_LOOKS = tuple(zip((BLUE, RED, GREEN, GREY, "black", "#9A6A00"), "osD^vP", strict=True))
-"""Colours and markers, one for each model."""
+from nrp.book.figures.style import GREY, LOOKS, interval, subplots
 
 
 def by_split(
@@ -46,7 +43,7 @@ def by_split(
     figure, axes = subplots(1, len(panels), (8.6, height), sharey=True, squeeze=False)
     for ax, (title, rows) in zip(axes[0], chosen.items(), strict=True):
         for i, (model, words) in enumerate(names.items()):
-            color, marker = _LOOKS[i % len(_LOOKS)]
+            color, marker = LOOKS[i % len(LOOKS)]
             here = rows[rows[column] == model].drop_duplicates("split").set_index("split").reindex(splits)
             at = np.arange(len(splits)) + 0.7 * ((i + 0.5) / len(names) - 0.5)
             value = here["value"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nrp.analysis.model.curves import labelled_frames
 from nrp.book.figures.style import (
-    BLUE,
     DOTTED_PAIR,
     GREEN,
     GREY,
+    LOOKS,
     PAIR,
-    RED,
     STYLES,
     band,
     error_bars,
@@ -87,17 +88,16 @@ def gauge_fixed(members: Result, alphas: tuple[float, float]) -> Figure:
     return figure
 
 
-def skill_by_lead(result: Result) -> Figure:
-    """Skill in the increment form against the lead time, of an arm and its rivals, with intervals."""
+def skill_by_lead(result: Result, names: Mapping[str, str]) -> Figure:
+    """Skill in the increment form against the lead time, of arms and what they are called, with intervals."""
     figure, axes = subplots(1, 3, (9.4, 3.4), sharey=True)
     rows = result.select(metric="skill", case="increment")
-    styles = zip((BLUE, GREY, GREEN, RED, "black"), STYLES, "osD^v", strict=True)
-    looks = dict(zip(rows["arm"].unique(), styles, strict=False))
+    looks = dict(zip(names, zip(LOOKS, STYLES, strict=False), strict=False))
     for ax, split in zip(axes, ("trained", "new_sweep_rate", "new_disorder"), strict=True):
-        for i, (arm, (color, line, marker)) in enumerate(looks.items()):
+        for i, (arm, ((color, marker), line)) in enumerate(looks.items()):
             curve = rows[(rows["arm"] == arm) & (rows["split"] == split)].sort_values("lead_time")
-            at, label = curve["lead_time"] * (1 + 0.04 * (i - 2)), arm.replace("_", " ")
-            error_bars(ax, at, curve, cut=-1, color=color, ls=line, marker=marker, label=label)
+            at = curve["lead_time"] * (1 + 0.04 * (i - 2))
+            error_bars(ax, at, curve, cut=-1, color=color, ls=line, marker=marker, label=names[arm])
         ax.axhline(0, color=GREY, lw=1)
         ax.set(xscale="log", title=split.replace("_", " "), xlabel="frames ahead", ylim=(-1.05, 1.05))
         ax.set_xticks((1, 2, 5, 10, 30), labels=("1", "2", "5", "10", "30"))

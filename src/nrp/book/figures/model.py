@@ -82,16 +82,29 @@ def reconstruction_against_pod(pod: Result, networks: Result) -> Figure:
     return figure
 
 
+_TERMS = {
+    "reconstruction": "image",
+    "dynamics": "velocity of z",
+    "decoded": "velocity of the image",
+    "isometry": "unit of z",
+    "reference": "zero of V",
+    "moment": "mean magnetization",
+    "rollout": "followed flow",
+}
+"""The terms of the losses, in words."""
+
+
 def training(logs: dict[str, pd.DataFrame]) -> Figure:
     """The terms of the loss during training, one panel per arm, and the latent scales."""
-    figure, axes = subplots(1, len(logs) + 1, (9.4, 3.1))
-    skipped = ("epoch", "loss", "latent_scale", "validation")
-    styles = list(zip((BLUE, RED, GREEN, GREY) * 2, (*STYLES, (0, (1, 3))), strict=False))
+    figure, axes = subplots(1, len(logs) + 1, (9.4, 3.6))
+    styles = zip((BLUE, RED, GREEN, GREY) * 2, (*STYLES, (0, (1, 3)), (0, (8, 3))), strict=False)
+    looks = dict(zip(_TERMS, styles, strict=True))
     for ax, (arm, log) in zip(axes, logs.items(), strict=False):
-        for name, (color, line) in zip((n for n in log if n not in skipped), styles, strict=False):
-            ax.semilogy(log.epoch, log[name], color=color, ls=line, lw=1.2, label=name)
-        ax.set(title=f"arm {arm}", xlabel="epoch", ylabel="term of the loss")
-        ax.legend(fontsize=7)
+        for name in [name for name in _TERMS if name in log]:
+            color, line = looks[name]
+            ax.semilogy(log.epoch, log[name], color=color, ls=line, lw=1.2, label=_TERMS[name])
+        ax.set(title=f"arm {arm}", xlabel="epoch", ylabel="term, without its weight")
+        ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2)
     for (arm, log), style in zip(logs.items(), PAIR, strict=True):
         axes[-1].semilogy(log.epoch, log.latent_scale, **style, label=arm)
     axes[-1].set(title="latent scale", xlabel="epoch", ylabel="rms deviation of z")

@@ -17,6 +17,8 @@ BLUE, RED, GREY, GREEN = "#0072B2", "#C44E00", "#555555", "#00735C"
 FIELD_MAP = "cividis"
 FIELD_RANGE = (-1.2, 1.2)
 """Of φ, from the darkest colour to the brightest."""
+LOOKS = tuple(zip((BLUE, RED, GREEN, GREY, "black", "#9A6A00"), "osD^vP", strict=True))
+"""Colours and markers of models side by side, one for each."""
 STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 """One for each published member."""
 PAIR: tuple[dict[str, Any], ...] = ({"color": BLUE, "linestyle": "-"}, {"color": RED, "linestyle": "--"})
