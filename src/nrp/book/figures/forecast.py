@@ -32,7 +32,7 @@ def overview(curves: Result, transition: Result, alphas: tuple[float, float]) ->
     axes[0].set(xlabel="time", title="A: potential")
     axes[1].set(xlabel="time", title="A: prediction")
     axes[2].set(
-        xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None), title="C: gradient at onset"
+        xlabel="anisotropy α", ylabel="‖∂V/∂z‖", ylim=(0, None), title="C: gradient in the first frame"
     )
     axes[0].legend(fontsize=8)
     axes[1].legend(fontsize=7, loc="upper left")

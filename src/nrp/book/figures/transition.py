@@ -33,7 +33,7 @@ def onset_gradient(result: Result, published: Result) -> Figure:
     axes[0].plot(a["alphas"], gradient, color=BLUE, lw=1)
     axes[0].plot(a["alphas"][seen], gradient[seen], "o", color=BLUE, label="trained on")
     axes[0].plot(a["alphas"][~seen], gradient[~seen], "s", color=RED, mfc="white", label="held out")
-    axes[0].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ at T_init", ylim=(0, None))
+    axes[0].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ in the first frame", ylim=(0, None))
     for one, style in zip(b["onset_gradient"], STYLES, strict=False):
         axes[1].plot(b["alphas"], one / one.mean(), ls=style, color=BLUE, lw=1)
     axes[1].set(xlabel="anisotropy α", ylabel="‖∂V/∂z‖ over its mean", ylim=(0, None))

@@ -354,6 +354,8 @@ const CSS = `
 html[data-theme="dark"] .live-film { --line: #56b4e9; --mark: #f0a030 }
 .live-film, .live-film * { box-sizing: border-box }
 .live-film .lf-row { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; margin: 0 0 .75rem }
+.live-film .lf-row span { max-width: 100%; white-space: nowrap }
+.live-film select { max-width: calc(100% - 4rem) }
 .live-film button, .live-film select { font: inherit; color: inherit; padding: .35rem .75rem; border-radius: .3rem;
   background: var(--pst-color-background, #fff); border: 1px solid currentColor; cursor: pointer }
 .live-film button:hover { text-decoration: underline }
@@ -386,9 +388,9 @@ const slider = ({ name, label, min, max, step }, id) => `<div><p><label for="${i
 
 const page = (id) => `<div class="lf-row"><button type="button" name="sweep">Run the paper’s sweep</button>
   <button type="button" name="pause">Go on</button><button type="button" name="again">Start again</button>
-  <label for="${id}-speed">Speed</label><select id="${id}-speed">
+  <span><label for="${id}-speed">Speed</label> <select id="${id}-speed">
   <option value="5">5 units of time a second</option><option value="15" selected>15 units of time a second</option>
-  <option value="50">50 units of time a second</option><option value="10000">as fast as it can</option></select></div>
+  <option value="50">50 units of time a second</option><option value="10000">as fast as it can</option></select></span></div>
   <div class="lf-sliders">${SLIDERS.map((options) => slider(options, id)).join("")}</div>
   <p class="lf-line" aria-live="off"></p>
   <div class="lf-plots">
