@@ -98,7 +98,8 @@ def build_book(profile: str, *, root: Path | str, store: Store, pdf: bool = Fals
         _publish(target / "_build" / "html", target / "html")
         if pdf:
             _run_sphinx(target / "source", target, builder="singlehtml", strict=False)
-            _print(browser, target / "_build" / "singlehtml", target / "book.pdf")
+            page = target / "_build" / "singlehtml" / f"{read_pages(root)[0]}.html"
+            _print(browser, page, target / "book.pdf")
     return target / "html" / "index.html"
 
 
@@ -118,8 +119,7 @@ def _browser() -> str:
     raise InvalidSetting("pdf = True: needs Chromium, which is not installed; CHROMIUM may name it")
 
 
-def _print(browser: str, pages: Path, pdf: Path) -> None:
-    (page,) = pages.rglob("index.html")
+def _print(browser: str, page: Path, pdf: Path) -> None:
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
     budget = f"--virtual-time-budget={_PRINTING_TIME}"
     command = [browser, *options, budget, f"--print-to-pdf={pdf}", page.as_uri()]
