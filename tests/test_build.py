@@ -69,6 +69,15 @@ def test_changed_page_is_built_again(root, store):
     assert "42" in (html / "chapters" / "one.html").read_text()
 
 
+@pytest.mark.browser
+def test_the_whole_book_is_printed_with_its_pictures(root, store):
+    (root / "chapters" / "index.md").write_text("# Index\n\n![Seven films](assets/patterns.png)\n")
+    pdf = build_book("mini", root=root, store=store, pdf=True).parents[1] / "book.pdf"
+    printed = pdf.read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert b"/Subtype /Image" in printed
+
+
 def test_failed_chapter_stops_the_build(root, store):
     (root / "chapters" / "one.md").write_text(
         (root / "chapters" / "one.md").read_text().replace("print(profile)", "1 / 0")

@@ -98,7 +98,9 @@ def build_book(profile: str, *, root: Path | str, store: Store, pdf: bool = Fals
         _publish(target / "_build" / "html", target / "html")
         if pdf:
             _run_sphinx(target / "source", target, builder="singlehtml", strict=False)
-            page = target / "_build" / "singlehtml" / f"{read_pages(root)[0]}.html"
+            pages = target / "_build" / "singlehtml"
+            # Its links start from the top of the folder, wherever in it the page lies.
+            page = shutil.copy(pages / f"{read_pages(root)[0]}.html", pages / "book.html")
             _print(browser, page, target / "book.pdf")
     return target / "html" / "index.html"
 
