@@ -40,7 +40,7 @@ def _choose_cache_and_buttons(app: Sphinx, config: Config) -> None:
     known = bool(options.get("repository_url"))
     options |= {"use_repository_button": known, "use_issues_button": known}
     options["navbar_persistent"] = []
-    options["logo"] = {"text": config.html_title}
+    options["logo"] = {"text": config.html_title, "alt_text": "Logo: islands of a magnetic film"}
 
 
 def _draw_all_nodes_on_one_page(app: Sphinx) -> None:
