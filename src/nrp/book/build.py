@@ -100,7 +100,8 @@ def build_book(profile: str, *, root: Path | str, store: Store, pdf: bool = Fals
             _run_sphinx(target / "source", target, builder="singlehtml", strict=False)
             pages = target / "_build" / "singlehtml"
             # Its links start from the top of the folder, wherever in it the page lies.
-            page = shutil.copy(pages / f"{read_pages(root)[0]}.html", pages / "book.html")
+            page = pages / "book.html"
+            shutil.copy(pages / f"{read_pages(root)[0]}.html", page)
             _print(browser, page, target / "book.pdf")
     return target / "html" / "index.html"
 
