@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from known import Modes, TrueBead, TruePlane, filmed, of, see
 
-from nrp.analysis.model.forecast import forecast
+from nrp.analysis.model.forecast import forecast, stepped
 from nrp.evaluation import Result
 from nrp.simulation import CampaignSettings, settings_of
 from nrp.systems.swift_hohenberg import SwiftHohenbergSettings
@@ -62,6 +62,16 @@ def test_guesses_without_a_model_are_what_they_say(beads, true_bead):
         still[:24].sum() / still.sum(), rel=1e-4
     )
     assert true_bead.value("image_deviation", split="trained") == pytest.approx(run.std(), rel=1e-4)
+
+
+def test_short_steps_of_the_truth_stay_near_it_and_long_ones_do_not(beads):
+    errors = []
+    for every in (1, 20):
+        few = beads.isel(frame=slice(None, None, every))
+        result = stepped([see(TrueBead(few), few)])
+        assert result.value("rollout_diverged", split="trained") == 0
+        errors.append(result.value("rollout_error", split="trained", case="from_start"))
+    assert errors[0] < 0.05 < 0.2 < errors[1]
 
 
 def test_lookup_knows_the_controls_and_no_state(beads, true_bead):

@@ -53,6 +53,18 @@ def test_following_a_linear_flow_is_exponential_decay(films):
     assert torch.allclose(states, expected, rtol=1e-3)
 
 
+def test_one_step_from_frame_to_frame_is_that_of_euler(films):
+    data = films.isel(run=[0, 1])
+    drive, z = Drive((data, load_frames(data))), torch.tensor([[1.0], [3.0]])
+    times = np.array([[0.0, 1.0, 3.0, 3.0], [0.0, 2.0, 2.0, 4.0]])
+    found = follow(lambda state, at: at[:, 1:2] - 0.1 * state, z, drive, np.arange(2), times, longest=np.inf)
+    state = z.double().numpy()
+    for i in range(3):
+        field = drive(np.arange(2), times[None, :, i])[0, :, 1:2].double().numpy()
+        state = state + np.diff(times)[:, i : i + 1] * (field - 0.1 * state)
+        assert found[:, i + 1].numpy() == pytest.approx(state, rel=1e-6)
+
+
 def test_rollouts_start_at_saturation_at_the_onset_and_where_the_field_stops(films):
     (scene,) = scenes_of(see(TruePlane(films), films))
     assert list(scene.starts) == ["from_saturation", "from_onset", "from_T0"]

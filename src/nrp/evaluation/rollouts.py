@@ -66,8 +66,11 @@ def follow(
     """Integrate ż = velocity(z, α, h(t)) by the classical Runge–Kutta scheme.
 
     The states z are those at the first of the times; where a time is repeated the state stays.  No step is
-    longer than `longest`, in units of time.
+    longer than `longest`, in units of time.  If that is infinite, one step of Euler's leads from each frame
+    to the next, by Eq. (14) of the paper.
     """
+    if math.isinf(longest):
+        return _by_frames(velocity, z, drive, runs, times)
     states = [z]
     with torch.no_grad():
         for begin, end in zip(times.T, times.T[1:], strict=False):
@@ -81,5 +84,20 @@ def follow(
                 c = velocity(z + length / 2 * b, middle)
                 d = velocity(z + length * c, last)
                 z = z + length / 6 * (a + 2 * b + 2 * c + d)
+            states.append(z)
+    return torch.stack(states, dim=1)
+
+
+def _by_frames(
+    velocity: Velocity,
+    z: Float[Tensor, "start latent"],
+    drive: Drive,
+    runs: Int[ndarray, " start"],
+    times: Float[ndarray, "start frame"],
+) -> Float[Tensor, "start frame latent"]:
+    states = [z]
+    with torch.no_grad():
+        for begin, end in zip(times.T, times.T[1:], strict=False):
+            z = z + torch.from_numpy(end - begin).float()[:, None] * velocity(z, drive(runs, begin[None])[0])
             states.append(z)
     return torch.stack(states, dim=1)

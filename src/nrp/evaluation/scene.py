@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -126,9 +127,12 @@ def scenes_of(observations: Observations) -> list[Scene]:
 
 
 def rollouts(
-    velocity: Velocity, scenes: Sequence[Scene], name: str
+    velocity: Velocity, scenes: Sequence[Scene], name: str, *, by_frames: bool = False
 ) -> Iterator[tuple[Scene, Float[Tensor, "start frame latent"]]]:
-    """Follow a flow along the paths of one name, all starts at once, and yield the states of each scene."""
+    """Follow a flow along the paths of one name, all starts at once, and yield the states of each scene.
+
+    It is followed in time, or `by_frames`, with one step of Euler's between them.
+    """
     scenes = [scene for scene in scenes if name in scene.paths]
     if not scenes:
         return
@@ -142,7 +146,7 @@ def rollouts(
     most = max(part.shape[1] for part in times)
     padded = [np.pad(part, ((0, 0), (0, most - part.shape[1])), mode="edge") for part in times]
     drive = Drive(*((scene.data, scene.frames) for scene in scenes))
-    longest = scenes[0].o.model.longest_step
+    longest = math.inf if by_frames else scenes[0].o.model.longest_step
     states = follow(velocity, z, drive, runs, np.concatenate(padded), longest=longest)
     for (scene, path), part in zip(pairs, states.split([len(path.runs) for path in paths]), strict=True):
         yield scene, part[:, : path.frames.shape[1]]

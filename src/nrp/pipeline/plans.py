@@ -46,18 +46,19 @@ def ablation_plans(films: DescribedFilms) -> dict[str, TrainingPlan]:
     }
 
 
-def compared_plans(arm: TrainingPlan) -> dict[str, TrainingPlan]:
+def compared_plans(arm: TrainingPlan, more: str) -> dict[str, TrainingPlan]:
     """Return the arm of descriptors with many seeds, and what it is compared with.
 
     The names say what differs: the number of coordinates (``two``), the films (``sweeps`` alone, or those of
-    ``three`` disorder samples), the form of V, the mobility; ``free`` is a free field and ``pca`` has linear
-    coordinates.  All see about as many frames in training.
+    ``three`` or ``twelve`` disorder samples, for which `more` is a dataset), the form of V, the mobility;
+    ``free`` is a free field and ``pca`` has linear coordinates.  All see about as many frames in training.
     """
     arm = arm.replace(shown=False)
     epochs, sweeps = arm.settings.epochs, tuple(name for name in arm.data if name.startswith("many"))
     two, free = {"latent": 2}, {"potential": "none"}
     longer = {"epochs": round(1.75 * epochs)}
     some = {"epochs": round(1.4 * epochs), "held": {"sample": (3, 4, 5)}}
+    twelve, shorter = (*arm.data, more), {"epochs": round(0.64 * epochs)}
     kinds: dict[str, tuple[dict[str, Any], tuple[str, ...], int]] = {
         "": ({}, arm.data, 10),
         "_free": (free, arm.data, 10),
@@ -72,6 +73,8 @@ def compared_plans(arm: TrainingPlan) -> dict[str, TrainingPlan]:
         "_pca": ({"encoder": "pod", "modes": 0}, arm.data, 3),
         "_three_samples": (some, arm.data, 5),
         "_three_samples_free": (some | free, arm.data, 5),
+        "_twelve_samples": (shorter, twelve, 5),
+        "_twelve_samples_free": (shorter | free, twelve, 5),
     }
     return {
         f"descriptors{name}": arm.replace(

@@ -253,7 +253,9 @@ def _paper(book: Profile) -> Profile:
     for latent in (2, 8, 64):
         add(f"latent_{latent}", paper.replace(latent=latent), "paper", members=1)
     many = described_films(book.datasets["films"], **MANY_FILMS)
-    compared = compared_plans(plan_of(many))
+    # Six samples for training, after those that are trained on, watched and for tests.
+    more = {"many_more": many.campaigns["many"].replace(sample=tuple(range(12, 18)))}
+    compared = compared_plans(plan_of(many), *more)
     models |= compared
     known = {"uniform": uniform_films(), "hexagons": hexagon_films()}
     for (name, films), epochs in zip(known.items(), (9, 12), strict=True):
@@ -264,7 +266,7 @@ def _paper(book: Profile) -> Profile:
     )
     persistent = persistent_films(described_films(book.datasets["films"], **Size().described))
     models |= ablation_plans(persistent)
-    campaigns = [films.campaigns for films in (many, *known.values(), persistent)]
+    campaigns = [more, *(films.campaigns for films in (many, *known.values(), persistent))]
     described = {name: campaign for each in campaigns for name, campaign in each.items()}
     datasets = book.datasets | described
     datasets["samples"] = datasets["samples"].replace(sample=tuple(range(1, 10)))

@@ -93,6 +93,23 @@ def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *
     return Result.of([*entries, *truth.rows(), *pool.rows(), *pool.advantages(name)])
 
 
+@analysis("stepped", version=1, needs=lambda profile: _needs(profile, "paper"))
+def stepped(arm: Sequence[Observations]) -> Result:
+    """Return the errors of rollouts from the first frame of which every frame is one step of the paper's.
+
+    That is zₙ₊₁ = zₙ − Δt ∂V/∂z(zₙ, α, hₙ), by Eq. (14) of the paper, over and over again, and decoded.
+    Metrics ``rollout_error`` and ``rollout_diverged`` as in `forecast`.
+    """
+    pool = Pool()
+    for member, observations in enumerate(arm):
+        scenes, name = scenes_of(observations), observations[0].arm
+        for start in dict.fromkeys(scene.begins for scene in scenes):
+            for scene, states in rollouts(observations[0].model.velocity, scenes, start, by_frames=True):
+                off = _errors_after(scene, start, states)[1]
+                _add_rollout(partial(pool.add, member=member), scene, name, start, off)
+    return Result.of(pool.rows())
+
+
 def _add_law(pool: Pool, scenes: Sequence[Scene], law: Law, *, member: int, far: bool) -> None:
     add = partial(pool.add, member=member)
     for scene in scenes:
