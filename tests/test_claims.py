@@ -134,7 +134,10 @@ def test_with_other_settings_a_claim_is_shown_and_not_enforced(tested, two_claim
     page = BeautifulSoup(claims(study, BOOK, MINI).data, "html.parser")
     assert "settings are changed" in page.caption.text
     assert page.summary.text == "Claims of this section: 1 of 2 hold"
-    assert [line.find_all("td")[3].text for line in page.find_all("tr")[1:]] == ["✗ does not hold", "✓ holds"]
+    assert [line.find_all("td")[-1].text for line in page.find_all("tr")[1:]] == [
+        "✗ does not hold",
+        "✓ holds",
+    ]
 
 
 def test_a_claim_of_published_results_is_enforced_everywhere(store, monkeypatch):
@@ -152,7 +155,29 @@ def test_table_says_what_was_measured(store):
     page = BeautifulSoup(claims(Study("book", store), name).data, "html.parser")
     value = Study("book", store).published("paper").value("onset_gradient_correlation", case="range")
     cells = [cell.text for cell in page.find_all("td")]
-    assert cells == [name, number(value), "at most 0.8", "✓ holds"]
+    assert cells == [
+        name,
+        "published paper: onset_gradient_correlation, range, paper",
+        number(value),
+        "at most 0.8",
+        "✓ holds",
+    ]
+
+
+def test_a_claim_says_which_rows_it_reads_and_what_it_makes_of_them():
+    above = {
+        "result": "power",
+        "metric": "rate",
+        "where": {"split": ["a", "b"], "case": None},
+        "pick": "largest",
+    }
+    below = {"result": "published power", "metric": "rate", "column": "low"}
+    assert str(Claim.parse({"row": above, "less": below, "book": {"above": 0}})) == (
+        "power: rate, a or b, largest − published power: rate, lower end"
+    )
+    assert str(Claim.parse({"row": below, "over": above, "book": {"above": 0}})) == (
+        "published power: rate, lower end ÷ power: rate, a or b, largest"
+    )
 
 
 def test_an_unknown_claim_is_refused(store):

@@ -466,3 +466,20 @@ def test_results_of_an_empty_store_are_the_published_ones(capsys):
     assert "solver" not in analyses
     assert {entry["profile"] for entry in rows} <= {"paper", None}
     assert all(entry["key"] for entry in rows)
+
+
+def test_results_of_one_metric(capsys):
+    assert main(["results", "--profile", "mini", "--json", "energy_r2", "sample_scatter"]) == 0
+    assert {entry["metric"] for entry in json.loads(capsys.readouterr().out)} == {
+        "energy_r2",
+        "sample_scatter",
+    }
+    assert main(["results", "--profile", "mini", "energy"]) == 2
+    assert capsys.readouterr().err == (
+        "nrp results: metric = 'energy': must be one of those that nrp results prints\n"
+    )
+
+
+def test_parameters_are_set_or_listed(capsys):
+    assert main(["chapter", "06_validation", "--list", "-p", "profile", "mini"]) == 2
+    assert capsys.readouterr().err.startswith("nrp chapter: p: must set parameters of a chapter that runs")

@@ -17,6 +17,8 @@ CELL = re.compile(
 HIDDEN = re.compile(
     r"^```\{code-cell\} ipython3\n:tags: \[remove-(?:cell|input)\]\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
+LONG_STRING = re.compile(r'f?"[^"]{60,}"')
+"""A caption or the name of a claim, which goes on for as long as it must."""
 BLOCK = re.compile(r"\n\s*\n|\n(?=- |\d\. )")
 MEASURED = "{glue:text}"
 
@@ -41,6 +43,12 @@ def test_no_paragraph_holds_more_than_six_measured_numbers(text):
 def test_cells_are_short(text):
     for cell in CELL.findall(text):
         assert len(cell.strip().splitlines()) <= 15, cell
+
+
+def test_no_line_of_code_is_cut_by_the_column(text):
+    for cell in CELL.findall(HIDDEN.sub("", text)):
+        for line in cell.splitlines():
+            assert len(line) <= 88 or LONG_STRING.search(line), line
 
 
 def test_little_code_is_hidden():

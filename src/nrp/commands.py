@@ -103,7 +103,8 @@ def parser() -> Parser:
 
     command(_publish, "Train all members and write what published/ holds (profile paper).")
 
-    sub = command(_results, "Print every number of the book that has been computed.", parallel=False)
+    sub = command(_results, "Print the numbers of the book that have been computed.", parallel=False)
+    sub.add_argument("metric", nargs="*", help="only these metrics, such as rollout_error; all by default")
     sub.add_argument("--json", **as_json)
 
     sub = command(_store, "List, verify or prune the stored results.", parallel=False)
@@ -170,6 +171,8 @@ def _evaluate(options: argparse.Namespace, _: Profile) -> None:
 def _chapter(options: argparse.Namespace, chosen: Profile) -> None:
     from nrp.book import chapters
 
+    if options.list and options.p:
+        raise InvalidSetting("p: must set parameters of a chapter that runs, not of one whose are listed")
     if options.list and options.name is None:
         print("\n".join(chapters.chapter_names(_top_of_book())))
     elif options.list:
@@ -195,7 +198,12 @@ def _publish(_: argparse.Namespace, chosen: Profile) -> None:
 
 
 def _results(options: argparse.Namespace, chosen: Profile) -> None:
-    _print_rows(Study(chosen.name).stored_rows(), as_json=options.json)
+    found, wanted = Study(chosen.name).stored_rows(), options.metric
+    for metric in wanted:
+        if all(entry["metric"] != metric for entry in found):
+            raise InvalidSetting(f"metric = {metric!r}: must be one of those that nrp results prints")
+    rows = [entry for entry in found if not wanted or entry["metric"] in wanted]
+    _print_rows(rows, as_json=options.json)
 
 
 def _store(options: argparse.Namespace, _: Profile) -> None:

@@ -23,6 +23,7 @@ from nrp.pipeline import Study
 
 _STRICT = ("book", "paper")
 """Profiles in which every claim must hold."""
+_ENDS = {"low": "lower", "high": "upper"}
 
 
 class ClaimFailed(AssertionError):
@@ -38,7 +39,7 @@ class Row(Settings):
     where: dict[str, Any] = Field(default_factory=dict)
     """Further columns of the row; one that is not named may have any value, null must be said.  A list allows
     each of its values."""
-    column: str = "value"
+    column: Literal["value", "low", "high"] = "value"
     """The column that is read: the value, or an end of its interval."""
     pick: Literal["only", "smallest", "largest"] = "only"
     """Which number is read if there are several rows; there must be one if it is the only one."""
@@ -61,6 +62,16 @@ class Row(Settings):
         if self.pick == "only" and len(values) > 1:
             raise KeyError(f"{len(values)} rows with metric {self.metric} and {self.where}")
         return float(values.min() if self.pick == "smallest" else values.max())  # nan if any is
+
+    def __str__(self) -> str:
+        """Return the result, the metric, the further columns, and which number of the row is read."""
+        parts = [self.metric]
+        for value in self.where.values():
+            some = value if isinstance(value, list) else [value]
+            parts += [" or ".join(f"{each}" for each in some)] if value is not None else []
+        parts += [self.pick] if self.pick != "only" else []
+        parts += [f"{_ENDS[self.column]} end"] if self.column != "value" else []
+        return f"{self.result}: {', '.join(parts)}"
 
 
 class Bound(Settings):
@@ -98,6 +109,11 @@ class Claim(Settings):
         """Whether it speaks of published results alone, which are the same for every profile."""
         parts = filter(None, (self.row, self.over, self.less))
         return all(each.result.startswith("published ") for each in parts)
+
+    def __str__(self) -> str:
+        """Return what is measured, as rows and what is made of them."""
+        text = f"{self.row}" if self.over is None else f"{self.row} ÷ {self.over}"
+        return text if self.less is None else f"{text} − {self.less}"
 
     @model_validator(mode="after")
     def _shuts_something_out(self) -> Self:
@@ -174,10 +190,10 @@ def claims(study: Study, *names: str) -> HTML:
         if (strict or claim.is_published) and not holds:
             failed.append(f"{name}: {value:.6g} is not {bound}{why}")
         verdict = "✓ holds" if holds else f"✗ does not hold{why}"
-        lines.append((name, number(value), str(bound), verdict))
+        lines.append((name, str(claim), number(value), str(bound), verdict))
     if failed:
         raise ClaimFailed("; ".join(failed))
-    table = pd.DataFrame(lines, columns=["claim", "measured", "must be", "verdict"])
+    table = pd.DataFrame(lines, columns=["claim", "what is measured", "value", "must be", "verdict"])
     held = f"{sum(line[-1].startswith('✓') for line in lines)} of {len(lines)} hold"
     style = table.style.hide(axis="index").set_caption(_caption(study))
     text = style.set_table_attributes('class="dataframe nrp-claims"').to_html()
@@ -185,7 +201,7 @@ def claims(study: Study, *names: str) -> HTML:
 
 
 def _caption(study: Study) -> str:
-    what = "Skill, share, ratio, difference or end of an interval, as the claim needs it"
+    what = "Each claim is a bound on a number, or on the ratio (÷) or difference (−) of two"
     if study.is_changed:
         return f"{what}. The text speaks of the profile book; here settings are changed."
     if study.profile.name in _STRICT:
