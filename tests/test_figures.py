@@ -420,6 +420,19 @@ def test_controls():
     assert [text.get_text() for text in jumps.get_xticklabels()] == [f"{k.jump:g}" for k in beads if k.jump]
 
 
+def test_minima_of_the_potential_of_landau_are_those_of_its_curves():
+    potentials, minima = check(figures.transition.landau()).axes
+    for line in potentials.lines[:3]:
+        a = float(line.get_label().removeprefix("a = "))
+        x, v = line.get_data()
+        lowest = x[20:][v[20:].argmin()]
+        branch = minima.lines[0].get_xydata()
+        if a < 1 / 3:
+            assert np.interp(a, branch[::-1, 0], branch[::-1, 1]) == pytest.approx(lowest, abs=0.005)
+        else:
+            assert lowest == x[20]
+
+
 def test_thresholds(results):
     alphas, densities = np.linspace(1, 4, 5), np.linspace(0, 0.02, 4)
     fields = {name: 1 - i / 10 - alphas / 10 for i, name in enumerate(("droplet_field", "worm_field"))}

@@ -26,7 +26,7 @@ from nrp.evaluation import Result
 def overview(curves: Result, transition: Result, alphas: tuple[float, float]) -> Figure:
     """Fig. 2 of the paper at a glance: potential, error of the prediction, gradient at onset."""
     b = transition.arrays
-    figure, axes = subplots(1, 3, (9.4, 2.9))
+    figure, axes = subplots(1, 3, (9.4, 3.2))
     _potential_and_error(axes[0], axes[1], curves, alphas)
     axes[2].plot(b["alphas"], b["onset_gradient"].mean(axis=0), "o-", ms=3, color=GREEN)
     axes[0].set(xlabel="time", title="A: potential")
@@ -35,7 +35,13 @@ def overview(curves: Result, transition: Result, alphas: tuple[float, float]) ->
         xlabel="anisotropy α", ylabel="‖∂V/∂z‖", ylim=(0, None), title="C: gradient in the first frame"
     )
     axes[0].legend(fontsize=8)
-    axes[1].legend(fontsize=7, loc="upper left")
+    figure.legend(
+        *axes[1].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        fontsize=8,
+        title="prediction",
+    )
     return figure
 
 

@@ -193,6 +193,25 @@ def smooth_and_sharp(result: Result) -> Figure:
     return figure
 
 
+def landau() -> Figure:
+    """The potential ax² − x⁴ + x⁶ for three values of a, and its minima over a."""
+    figure, axes = subplots(1, 2, (9.0, 3.1))
+    x = np.linspace(0, 1, 201)
+    for a, line in zip((0.36, 0.25, 0.1), STYLES, strict=False):
+        axes[0].plot(x, a * x**2 - x**4 + x**6, ls=line, color=BLUE, label=f"a = {a:g}")
+    axes[0].axhline(0, color=GREY, lw=1)
+    axes[0].set(xlabel="x", ylabel="V(x)", ylim=(-0.12, 0.2))
+    axes[0].legend(fontsize=8)
+    # By its derivative V is at rest where a = 2x² − 3x⁴: at a minimum beyond x² = 1/3, at a maximum before.
+    for level, line in ((np.linspace(1 / 3, 0.72, 101), "-"), (np.linspace(0, 1 / 3, 101), "--")):
+        axes[1].plot(2 * level - 3 * level**2, np.sqrt(level), ls=line, color=BLUE)
+    axes[1].plot([0, 0.4], [0, 0], "-", [-0.12, 0], [0, 0], "--", color=BLUE)
+    for a, words in ((0, "stability lost"), (1 / 4, "equal depth"), (1 / 3, "fold")):
+        mark(axes[1], a, words, color=RED, linestyle=(0, (1, 2)), top=True)
+    axes[1].set(xlabel="a", ylabel="x at rest", xlim=(-0.12, 0.4), ylim=(-0.05, 1.3))
+    return figure
+
+
 def thresholds(result: Result, patterns: Result) -> Figure:
     """The fields below which droplets, worms and waves pay, and the field of the first negative point."""
     a = result.arrays
