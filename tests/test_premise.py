@@ -101,9 +101,48 @@ def test_the_published_profile_compares_ten_seeds_with_their_free_fields():
     paper = profile("paper")
     assert paper.compared[0] == "descriptors"
     fields = [name for name in paper.compared if name.endswith("_free")]
-    assert len(fields) == 3
+    assert len(fields) == 4
     for name in fields:
         ours, theirs = (paper.models[each] for each in (name.removesuffix("_free"), name))
         assert ours.members == theirs.members == (5 if "samples" in name else 10)
         assert ours.settings.replace(potential="none") == theirs.settings
         assert ours.data == theirs.data
+
+
+def test_three_six_and_twelve_samples_are_about_as_many_frames():
+    paper, seen = profile("paper"), []
+    for name, samples in (("_three_samples", 3), ("", 6), ("_twelve_samples", 12)):
+        plan = paper.models[f"descriptors{name}"]
+        held, watched = plan.settings.held.sample, plan.settings.validation.sample
+        campaigns = [paper.datasets[each] for each in plan.data]
+        kept = [set(each.sample) - set(held) - set(watched) for each in campaigns]
+        assert len(set().union(*kept)) == samples
+        films = [
+            len(few) * len(each.anisotropy) * len(each.sweep_rate)
+            for few, each in zip(kept, campaigns, strict=True)
+        ]
+        seen.append(plan.settings.epochs * sum(films))
+        tests = set().union(*(paper.datasets[each].sample for each in paper.unseen if "beyond" not in each))
+        assert tests.isdisjoint(set().union(*kept))
+    assert max(seen) < 1.1 * min(seen)
+
+
+def test_films_are_held_at_higher_fields_for_training_and_at_others_for_tests():
+    paper = profile("paper")
+    trained = [name for name in paper.models["descriptors_high"].data if name.startswith("high")]
+    tests = paper.held_higher
+    fields = [{paper.datasets[name].field_table[-1][1] for name in names} for names in (trained, tests)]
+    assert fields[0].isdisjoint(fields[1])
+    assert min(fields[0] | fields[1]) > max(
+        paper.datasets[name].field_table[-1][1] for name in paper.models["descriptors"].data if "held" in name
+    )
+    for names in (trained, tests):
+        ways = [paper.datasets[name].held_from for name in names]
+        assert ways.count("above") == ways.count("below") == len(names) / 2
+        lasting = {
+            paper.datasets[name].field_table[-1][0] - paper.datasets[name].field_table[-2][0]
+            for name in names
+        }
+        assert lasting == {200.0}
+    samples = [set().union(*(paper.datasets[name].sample for name in names)) for names in (trained, tests)]
+    assert samples[0].isdisjoint(samples[1])

@@ -102,16 +102,41 @@ def described_films(
             anisotropy=anisotropy[::3], sample=tuple(range(min(samples, 3))), sweep_rate=beyond
         ),
     }
-    rate = films.sweep_rate[0]
 
     def protocols(name: str, few: CampaignSettings, at: tuple[float, ...]) -> dict[str, CampaignSettings]:
-        tables = {f"{name}_down_{h:g}": held_field(begin, h, rate, rest) for h in at}
-        tables |= {f"{name}_up_{h:g}": field_from_below(begin, h, rate, rest) for h in at}
         high = at[-1] if len(at) > 1 else at[0] + _RISE
-        tables[f"{name}_turn"] = turning_field(begin, at[0], high, rate)
-        return {key: few.replace(sweep_rate=0.0, field_table=table) for key, table in tables.items()}
+        turn = turning_field(begin, at[0], high, films.sweep_rate[0])
+        held = _held(name, few, at, films.sweep_rate[0], rest)
+        return held | {f"{name}_turn": few.replace(sweep_rate=0.0, field_table=turn)}
 
     few = films.replace(anisotropy=anisotropy[::2], sample=tuple(range(min(samples, 3))))
     trained_on = protocols("held", few, levels)
     tests |= protocols("unseen", films.replace(anisotropy=between[::2], sample=others), other_levels)
     return DescribedFilms(sweeps | trained_on | tests, tuple(sweeps), tuple(trained_on), tuple(tests))
+
+
+def films_held_at(
+    films: DescribedFilms, levels: tuple[float, ...], others: tuple[float, ...]
+) -> DescribedFilms:
+    """Return films that are held at further levels in training, and at others in tests.
+
+    All else is as in the films that are given, which are held, too.
+    """
+    trained, test = (
+        next(films.campaigns[name] for name in names if films.campaigns[name].held_from)
+        for names in (films.protocols, films.tests)
+    )
+    (_, begin), (arrived, level), (end, _) = trained.field_table
+    times = round((begin - level) / arrived, 12), end - arrived
+    held, tests = _held("high", trained, levels, *times), _held("unseen_high", test, others, *times)
+    return DescribedFilms(held | tests, (), tuple(held), tuple(tests))
+
+
+def _held(
+    name: str, few: CampaignSettings, at: tuple[float, ...], rate: float, rest: float
+) -> dict[str, CampaignSettings]:
+    """Return campaigns in which the field is held at each of these levels, from above and from below."""
+    begin = few.field_init
+    tables = {f"{name}_down_{h:g}": held_field(begin, h, rate, rest) for h in at}
+    tables |= {f"{name}_up_{h:g}": field_from_below(begin, h, rate, rest) for h in at}
+    return {key: few.replace(sweep_rate=0.0, field_table=table) for key, table in tables.items()}

@@ -71,10 +71,10 @@ def compared_plans(arm: TrainingPlan, more: str) -> dict[str, TrainingPlan]:
         "_full": ({"mobility": "full"}, arm.data, 10),
         "_two_scalar": (two | {"mobility": "scalar"}, arm.data, 10),
         "_pca": ({"encoder": "pod", "modes": 0}, arm.data, 3),
-        "_three_samples": (some, arm.data, 10),
-        "_three_samples_free": (some | free, arm.data, 10),
-        "_twelve_samples": (shorter, twelve, 10),
-        "_twelve_samples_free": (shorter | free, twelve, 10),
+        "_three_samples": (some, arm.data, 5),
+        "_three_samples_free": (some | free, arm.data, 5),
+        "_twelve_samples": (shorter, twelve, 5),
+        "_twelve_samples_free": (shorter | free, twelve, 5),
     }
     return {
         f"descriptors{name}": arm.replace(

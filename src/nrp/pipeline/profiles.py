@@ -18,7 +18,7 @@ from nrp.pipeline.control_campaigns import (
     first_order_control,
     paper_controls,
 )
-from nrp.pipeline.descriptor_campaigns import described_films, persistent_films
+from nrp.pipeline.descriptor_campaigns import described_films, films_held_at, persistent_films
 from nrp.pipeline.landscape_controls import hexagon_films, uniform_films
 from nrp.pipeline.plans import TrainingPlan, ablation_plans, compared_plans, plan_of
 from nrp.pipeline.sizes import MANY_FILMS, MINI, Size, steps
@@ -64,6 +64,8 @@ class Profile(Settings):
     """Those of them whose descriptors hold persistence images, too."""
     unseen: tuple[str, ...]
     """Those of the described datasets that potentials of descriptors are judged by."""
+    held_higher: tuple[str, ...] = ()
+    """Films for tests that are held in higher fields than most potentials have seen."""
     variants: tuple[str, ...]
     """The datasets in other boxes, on other grids, and with other readings of the disorder."""
     sweeps: tuple[str, ...] = _SWEEPS
@@ -257,6 +259,10 @@ def _paper(book: Profile) -> Profile:
     more = {"many_more": many.campaigns["many"].replace(sample=tuple(range(12, 18)))}
     compared = compared_plans(plan_of(many), *more)
     models |= compared
+    high = films_held_at(many, (0.8, 1.0, 1.2), (0.9, 1.1))
+    models["descriptors_high"] = plan_of(many, epochs=4).replace(
+        data=(*many.sweeps, *many.protocols, *high.protocols), members=5, shown=False
+    )
     known = {"uniform": uniform_films(), "hexagons": hexagon_films()}
     for (name, films), epochs in zip(known.items(), (9, 12), strict=True):
         models[name] = plan_of(films, epochs=epochs).replace(members=5, shown=False)
@@ -266,7 +272,7 @@ def _paper(book: Profile) -> Profile:
     )
     persistent = persistent_films(described_films(book.datasets["films"], **Size().described))
     models |= ablation_plans(persistent)
-    campaigns = [more, *(films.campaigns for films in (many, *known.values(), persistent))]
+    campaigns = [more, *(films.campaigns for films in (many, high, *known.values(), persistent))]
     described = {name: campaign for each in campaigns for name, campaign in each.items()}
     datasets = book.datasets | described
     datasets["samples"] = datasets["samples"].replace(sample=tuple(range(1, 10)))
@@ -279,6 +285,7 @@ def _paper(book: Profile) -> Profile:
         described=tuple(described),
         persistent=tuple(persistent.campaigns),
         unseen=many.tests,
+        held_higher=high.tests,
         compared=tuple(compared),
         controls=paper_controls(book.datasets["films"], paper),
     )

@@ -37,13 +37,17 @@ _STORED = 76
 """Fields at which tracks are stored."""
 
 
-def needs_of(model: str) -> Callable[..., Needs | None]:
-    """Return what `held_states` needs for a model of that name, as a function of the profile."""
+def needs_of(model: str, *, higher: bool = False) -> Callable[..., Needs | None]:
+    """Return what `held_states` needs for a model of that name, as a function of the profile.
+
+    The films are those for tests that are held, or those that are held in `higher` fields.
+    """
 
     def needs(profile) -> Needs | None:
         if model not in profile.models or profile.models[model].members == 1:
             return None
-        held = [name for name in profile.unseen if profile.datasets[name].held_from]
+        films = profile.held_higher if higher else profile.unseen
+        held = [name for name in films if profile.datasets[name].held_from]
         pairs = tuple(sorted(held, key=lambda name: _way(profile.datasets[name])))
         members = members_of(profile, model)[:MEMBERS]
         return {"members": tuple(Observed(member, pairs) for member in members)}
@@ -58,6 +62,8 @@ def _way(held: CampaignSettings) -> tuple[float, bool]:
 
 @analysis("held_states_descriptors", version=1, needs=needs_of("descriptors"), publish=True)
 @analysis("held_states_sweeps", version=1, needs=needs_of("descriptors_sweeps"), publish=True)
+@analysis("held_higher_descriptors", version=1, needs=needs_of("descriptors", higher=True), publish=True)
+@analysis("held_higher_high", version=1, needs=needs_of("descriptors_high", higher=True), publish=True)
 def held_states(members: Sequence[Observations]) -> Result:
     """Return how far apart films end that are held in one field, reached from above and from below.
 

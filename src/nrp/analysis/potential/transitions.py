@@ -60,6 +60,7 @@ def needs_of(model: str) -> Callable[..., Needs | None]:
 
 @analysis("transitions_descriptors", version=1, needs=needs_of("descriptors"), publish=True)
 @analysis("transitions_sweeps", version=1, needs=needs_of("descriptors_sweeps"), publish=True)
+@analysis("transitions_high", version=1, needs=needs_of("descriptors_high"), publish=True)
 @analysis("transitions_two", version=1, needs=needs_of("descriptors_two"), publish=True)
 @analysis("transitions_two_sweeps", version=1, needs=needs_of("descriptors_two_sweeps"), publish=True)
 @analysis("transitions_growing", version=1, needs=needs_of("descriptors_growing"), publish=True)
