@@ -286,6 +286,6 @@ def _paper(book: Profile) -> Profile:
         persistent=tuple(persistent.campaigns),
         unseen=many.tests,
         held_higher=high.tests,
-        compared=tuple(compared),
+        compared=(*compared, "descriptors_high"),
         controls=paper_controls(book.datasets["films"], paper),
     )
