@@ -30,7 +30,7 @@ const tellAll = () => {
 
 // What scrolls must be reached by the keyboard.
 const letScroll = () => {
-  for (const part of document.querySelectorAll(".bd-article :is(table, pre, div.math, mjx-container)")) {
+  for (const part of document.querySelectorAll(".bd-article :is(figure, table, pre, div.math, mjx-container)")) {
     if (part.scrollWidth > part.clientWidth + 1) part.tabIndex = 0;
   }
 };
