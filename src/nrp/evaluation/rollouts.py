@@ -67,7 +67,7 @@ def follow(
 
     The states z are those at the first of the times; where a time is repeated the state stays.  No step is
     longer than `longest`, in units of time.  If that is infinite, one step of Euler's leads from each frame
-    to the next, by Eq. (14) of the paper.
+    to the next, as in the paper's prediction of the next image.
     """
     if math.isinf(longest):
         return _by_frames(velocity, z, drive, runs, times)

@@ -97,7 +97,8 @@ def forecast(arm: Sequence[Observations], rivals: Sequence[Observations] = (), *
 def stepped(arm: Sequence[Observations]) -> Result:
     """Return the errors of rollouts from the first frame of which every frame is one step of the paper's.
 
-    That is zₙ₊₁ = zₙ − Δt ∂V/∂z(zₙ, α, hₙ), by Eq. (14) of the paper, over and over again, and decoded.
+    That is zₙ₊₁ = zₙ − Δt ∂V/∂z(zₙ, α, hₙ), as in the paper's prediction of the next image, over and over
+    again, and decoded.
     Metrics ``rollout_error`` and ``rollout_diverged`` as in `forecast`.
     """
     pool = Pool()
