@@ -69,35 +69,26 @@ def follow(
     longer than `longest`, in units of time.  If that is infinite, one step of Euler's leads from each frame
     to the next, as in the paper's prediction of the next image.
     """
-    if math.isinf(longest):
-        return _by_frames(velocity, z, drive, runs, times)
-    states = [z]
+    step, states = _euler if math.isinf(longest) else _runge_kutta, [z]
     with torch.no_grad():
         for begin, end in zip(times.T, times.T[1:], strict=False):
             steps = max(1, math.ceil((end - begin).max() / longest - 1e-9))
             length = torch.from_numpy((end - begin) / steps).float()[:, None]
             at = drive(runs, np.linspace(begin, end, 2 * steps + 1))
             for i in range(steps):
-                first, middle, last = at[2 * i : 2 * i + 3]
-                a = velocity(z, first)
-                b = velocity(z + length / 2 * a, middle)
-                c = velocity(z + length / 2 * b, middle)
-                d = velocity(z + length * c, last)
-                z = z + length / 6 * (a + 2 * b + 2 * c + d)
+                z = step(velocity, z, length, at[2 * i : 2 * i + 3])
             states.append(z)
     return torch.stack(states, dim=1)
 
 
-def _by_frames(
-    velocity: Velocity,
-    z: Float[Tensor, "start latent"],
-    drive: Drive,
-    runs: Int[ndarray, " start"],
-    times: Float[ndarray, "start frame"],
-) -> Float[Tensor, "start frame latent"]:
-    states = [z]
-    with torch.no_grad():
-        for begin, end in zip(times.T, times.T[1:], strict=False):
-            z = z + torch.from_numpy(end - begin).float()[:, None] * velocity(z, drive(runs, begin[None])[0])
-            states.append(z)
-    return torch.stack(states, dim=1)
+def _euler(velocity: Velocity, z: Tensor, length: Tensor, at: Tensor) -> Tensor:
+    return z + length * velocity(z, at[0])
+
+
+def _runge_kutta(velocity: Velocity, z: Tensor, length: Tensor, at: Tensor) -> Tensor:
+    first, middle, last = at
+    a = velocity(z, first)
+    b = velocity(z + length / 2 * a, middle)
+    c = velocity(z + length / 2 * b, middle)
+    d = velocity(z + length * c, last)
+    return z + length / 6 * (a + 2 * b + 2 * c + d)
