@@ -66,18 +66,19 @@ def films():
 
 
 @pytest.fixture(scope="session")
-def book_root(tmp_path_factory):
-    """A copy of the book's texts, so that a test leaves nothing in the working tree."""
-    top, root = Path(__file__).parents[1], tmp_path_factory.mktemp("book")
+def book_root(book_store):
+    """A copy of the book's texts beside its results, so that a test leaves nothing in the working tree."""
+    top, root = Path(__file__).parents[1], book_store.root / "book"
+    shutil.rmtree(root / "chapters", ignore_errors=True)
+    shutil.copytree(top / "chapters", root / "chapters")
     for name in ("_toc.yml", "_config.yml"):
         shutil.copy(top / name, root / name)
-    shutil.copytree(top / "chapters", root / "chapters")
     return root
 
 
 @pytest.fixture(scope="session")
 def book_store(tmp_path_factory):
-    """One store for all builds of the book; ``$NRP_TEST_RUNS`` shares it with another run of the tests."""
+    """One store for all builds of the book; ``$NRP_TEST_RUNS`` shares it, and the pages, with later tests."""
     return Store(os.environ.get("NRP_TEST_RUNS") or tmp_path_factory.mktemp("runs"))
 
 

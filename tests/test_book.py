@@ -4,6 +4,7 @@ import inspect
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -40,7 +41,8 @@ class Pictures(HTMLParser):
 
 @pytest.fixture(scope="session")
 def html(book_root, book_store):
-    """The folder with the pages, built where an earlier book knew a module that is gone."""
+    """The folder with the pages, built anew where an earlier book knew a module that is gone."""
+    shutil.rmtree(book_root / "_build", ignore_errors=True)
     stale = book_root / "_build" / "mini" / "source" / "chapters" / "api" / "nrp.of_the_past.rst"
     stale.parent.mkdir(parents=True)
     stale.write_text("Past\n====\n\n.. automodule:: nrp.of_the_past\n")

@@ -6,7 +6,7 @@ import torch
 
 from nrp.analysis.potential.branches import follow_branch, occupied_minimum
 from nrp.analysis.potential.paths import minimum_energy_path
-from nrp.analysis.potential.stationary import Derivatives, basins, stationary_points
+from nrp.analysis.potential.stationary import Derivatives, basins, descended, stationary_points
 
 NONE = torch.zeros(1)
 MINIMA = [(-0.558224, 1.441726), (0.623499, 0.028038), (-0.050011, 0.466694)]
@@ -77,6 +77,22 @@ def test_every_start_falls_into_the_basin_on_its_side():
     assert found.tolist() == (starts[:, 0] > 0).long().tolist()
     alone = basins(cusp, torch.tensor([1.0, 0.0]), starts, minima[:1])
     assert set(alone[starts[:, 0] > 0].tolist()) == {-1}
+
+
+def test_the_flow_comes_to_the_end_of_a_narrow_valley():
+    def valley(z, controls):
+        return 100 * (z[..., 1] - z[..., 0] ** 2) ** 2 + (1 - z[..., 0]) ** 2
+
+    starts = torch.tensor([[-1.2, 1.0], [0.0, -1.0], [2.0, 3.0]])
+    np.testing.assert_allclose(descended(valley, NONE, starts, longest=0.05), 1, atol=1e-6)
+
+
+def test_the_flow_passes_where_a_minimum_has_vanished():
+    starts = torch.tensor([[1.5, 0.5], [1.0, -0.3]])
+    control = torch.tensor([1.0, -(2 / 27**0.5) - 1e-4])  # 1e-4 beyond the fold at 1/√3
+    ends = descended(cusp, control, starts, longest=0.05)
+    wanted = np.roots([1, 0, -1, -float(control[1])]).real.min()
+    np.testing.assert_allclose(ends, [[wanted, 0]] * 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("a", [0.5, 1.0, 2.0])

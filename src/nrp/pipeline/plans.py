@@ -68,13 +68,13 @@ def compared_plans(arm: TrainingPlan, more: str) -> dict[str, TrainingPlan]:
         "_two_sweeps": (two | longer, sweeps, 5),
         "_energy": ({"potential": "energy"}, arm.data, 10),
         "_growing": ({"potential": "growing"}, arm.data, 10),
-        "_full": ({"mobility": "full"}, arm.data, 5),
-        "_two_scalar": (two | {"mobility": "scalar"}, arm.data, 5),
+        "_full": ({"mobility": "full"}, arm.data, 10),
+        "_two_scalar": (two | {"mobility": "scalar"}, arm.data, 10),
         "_pca": ({"encoder": "pod", "modes": 0}, arm.data, 3),
-        "_three_samples": (some, arm.data, 5),
-        "_three_samples_free": (some | free, arm.data, 5),
-        "_twelve_samples": (shorter, twelve, 5),
-        "_twelve_samples_free": (shorter | free, twelve, 5),
+        "_three_samples": (some, arm.data, 10),
+        "_three_samples_free": (some | free, arm.data, 10),
+        "_twelve_samples": (shorter, twelve, 10),
+        "_twelve_samples_free": (shorter | free, twelve, 10),
     }
     return {
         f"descriptors{name}": arm.replace(

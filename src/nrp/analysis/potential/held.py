@@ -60,10 +60,10 @@ def _way(held: CampaignSettings) -> tuple[float, bool]:
     return held.field_table[-1][1], held.held_from == "below"
 
 
-@analysis("held_states_descriptors", version=1, needs=needs_of("descriptors"), publish=True)
-@analysis("held_states_sweeps", version=1, needs=needs_of("descriptors_sweeps"), publish=True)
-@analysis("held_higher_descriptors", version=1, needs=needs_of("descriptors", higher=True), publish=True)
-@analysis("held_higher_high", version=1, needs=needs_of("descriptors_high", higher=True), publish=True)
+@analysis("held_states_descriptors", version=2, needs=needs_of("descriptors"), publish=True)
+@analysis("held_states_sweeps", version=2, needs=needs_of("descriptors_sweeps"), publish=True)
+@analysis("held_higher_descriptors", version=2, needs=needs_of("descriptors", higher=True), publish=True)
+@analysis("held_higher_high", version=2, needs=needs_of("descriptors_high", higher=True), publish=True)
 def held_states(members: Sequence[Observations]) -> Result:
     """Return how far apart films end that are held in one field, reached from above and from below.
 

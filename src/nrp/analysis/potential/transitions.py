@@ -42,30 +42,36 @@ _SPACING = 0.1
 """From one anisotropy to the next, where the steps of a final state are compared."""
 _MARGIN = 0.25
 """Share of the width of the states that are seen by which a minimum may lie outside them."""
+_STOPPED = "uniform_held_down_-0.15"
+"""Uniform films whose field stops between their two folds, so that over the anisotropy there is one, too."""
 Entry = tuple[str, str | None, float | None]
 """Metric, case and anisotropy of a value."""
 
 
-def needs_of(model: str) -> Callable[..., Needs | None]:
-    """Return what `transitions` needs for a model of that name, as a function of the profile."""
+def needs_of(model: str, films: str | None = None) -> Callable[..., Needs | None]:
+    """Return what `transitions` needs for a model of that name, as a function of the profile.
+
+    The films are the first that the model is trained on, unless others are named.
+    """
 
     def needs(profile) -> Needs | None:
         if model not in profile.models or profile.models[model].members == 1:
             return None
-        films = Dataset(profile.models[model].data[0])
-        return {"members": members_of(profile, model)[:MEMBERS], "films": films}
+        data = Dataset(films or profile.models[model].data[0])
+        return {"members": members_of(profile, model)[:MEMBERS], "films": data}
 
     return needs
 
 
-@analysis("transitions_descriptors", version=1, needs=needs_of("descriptors"), publish=True)
-@analysis("transitions_sweeps", version=1, needs=needs_of("descriptors_sweeps"), publish=True)
-@analysis("transitions_high", version=1, needs=needs_of("descriptors_high"), publish=True)
-@analysis("transitions_two", version=1, needs=needs_of("descriptors_two"), publish=True)
-@analysis("transitions_two_sweeps", version=1, needs=needs_of("descriptors_two_sweeps"), publish=True)
-@analysis("transitions_growing", version=1, needs=needs_of("descriptors_growing"), publish=True)
-@analysis("transitions_uniform", version=1, needs=needs_of("uniform"), publish=True)
-@analysis("transitions_hexagons", version=1, needs=needs_of("hexagons"), publish=True)
+@analysis("transitions_descriptors", version=2, needs=needs_of("descriptors"), publish=True)
+@analysis("transitions_sweeps", version=2, needs=needs_of("descriptors_sweeps"), publish=True)
+@analysis("transitions_high", version=2, needs=needs_of("descriptors_high"), publish=True)
+@analysis("transitions_two", version=2, needs=needs_of("descriptors_two"), publish=True)
+@analysis("transitions_two_sweeps", version=2, needs=needs_of("descriptors_two_sweeps"), publish=True)
+@analysis("transitions_growing", version=2, needs=needs_of("descriptors_growing"), publish=True)
+@analysis("transitions_uniform", version=2, needs=needs_of("uniform"), publish=True)
+@analysis("transitions_uniform_stopped", version=2, needs=needs_of("uniform", _STOPPED), publish=True)
+@analysis("transitions_hexagons", version=2, needs=needs_of("hexagons"), publish=True)
 def transitions(members: Sequence[ReducedModel], films: xr.Dataset) -> Result:
     """Return where the minimum vanishes, or moves, that a film occupies while its field falls and rises.
 
