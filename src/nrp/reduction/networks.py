@@ -66,7 +66,9 @@ class ResidualMLP(nn.Module):
             weights = x.new_ones(*x.shape[:-1], 1)
         layers = (self.first, self.second, self.third)
         parts = [part for layer in layers for part in (layer.weight, layer.bias)]
-        return _Gradient.apply(x, weights, *parts, self.last.weight)[0]
+        # Where nothing is differentiated further, the bookkeeping for it would take as long as the rest.
+        compute = _Gradient.apply if torch.is_grad_enabled() else _Gradient.forward
+        return compute(x, weights, *parts, self.last.weight)[0]
 
 
 class _Gradient(torch.autograd.Function):
