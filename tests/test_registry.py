@@ -31,8 +31,7 @@ def test_each_profile_has_what_its_models_allow():
     }
     many |= {f"held_states_{kind}" for kind in ("descriptors", "sweeps")}
     many |= {f"held_higher_{kind}" for kind in ("descriptors", "high")}
-    kinds = ["descriptors", "high", "sweeps", "two", "two_sweeps", "growing"]
-    kinds += ["uniform", "uniform_stopped", "hexagons"]
+    kinds = ("descriptors", "high", "sweeps", "two", "growing", "uniform", "uniform_stopped", "hexagons")
     assert set(paper) - set(mini) == many | {f"transitions_{kind}" for kind in kinds}
     assert len(mini["forecast_paper"].needs["arm"]) == 1
     assert len(paper["members_paper"].needs["arm"]) == profile("paper").models["paper"].members

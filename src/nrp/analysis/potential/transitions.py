@@ -67,7 +67,6 @@ def needs_of(model: str, films: str | None = None) -> Callable[..., Needs | None
 @analysis("transitions_sweeps", version=2, needs=needs_of("descriptors_sweeps"), publish=True)
 @analysis("transitions_high", version=2, needs=needs_of("descriptors_high"), publish=True)
 @analysis("transitions_two", version=2, needs=needs_of("descriptors_two"), publish=True)
-@analysis("transitions_two_sweeps", version=2, needs=needs_of("descriptors_two_sweeps"), publish=True)
 @analysis("transitions_growing", version=2, needs=needs_of("descriptors_growing"), publish=True)
 @analysis("transitions_uniform", version=2, needs=needs_of("uniform"), publish=True)
 @analysis("transitions_uniform_stopped", version=2, needs=needs_of("uniform", _STOPPED), publish=True)
