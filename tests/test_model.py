@@ -106,6 +106,8 @@ def test_the_gradient_of_a_network_can_be_trained_through(outputs):
     x, weights = (torch.randn(2, 4, n, dtype=torch.double, requires_grad=True) for n in (3, outputs))
     by_torch = torch.func.grad(lambda state: (network(state) * weights).sum())(x)
     torch.testing.assert_close(network.gradient(x, weights), by_torch)
+    with torch.no_grad():
+        torch.testing.assert_close(network.gradient(x, weights), by_torch)
 
     # The derivatives by all weights are those of torch, which differentiates its own gradient.
     def total(of: torch.Tensor) -> torch.Tensor:

@@ -65,10 +65,11 @@ class ResidualMLP(nn.Module):
         if weights is None:
             weights = x.new_ones(*x.shape[:-1], 1)
         layers = (self.first, self.second, self.third)
-        parts = [part for layer in layers for part in (layer.weight, layer.bias)]
-        # Where nothing is differentiated further, the bookkeeping for it would take as long as the rest.
-        compute = _Gradient.apply if torch.is_grad_enabled() else _Gradient.forward
-        return compute(x, weights, *parts, self.last.weight)[0]
+        parts = [*(part for layer in layers for part in (layer.weight, layer.bias)), self.last.weight]
+        if torch.is_grad_enabled():
+            return _Gradient.apply(x, weights, *parts)[0]
+        # The bookkeeping for a further derivative would take as long as the rest.
+        return _Gradient.forward(x, weights, *parts)[0]
 
 
 class _Gradient(torch.autograd.Function):
@@ -81,8 +82,9 @@ class _Gradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x, weights, w1, b1, w2, b2, w3, b3, w):
+    def forward(x, weights, *parts):
         """Return the gradient, and what the backward pass needs."""
+        w1, b1, w2, b2, w3, b3, w = parts
         t1 = torch.tanh(functional.linear(x, w1, b1))
         t2 = torch.tanh(functional.linear(t1, w2, b2))
         t3 = torch.tanh(functional.linear(t1 + t2, w3, b3))
