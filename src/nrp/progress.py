@@ -43,12 +43,12 @@ def _lines(items: Iterable, total: int, title: str) -> Iterator:
         now = time.monotonic()
         if done == total or now - told > _SECONDS_BETWEEN_LINES:
             told = now
-            print(f"{title}: {done}/{total} in {now - start:.0f} s", file=sys.stderr, flush=True)
+            tell(f"{title}: {done}/{total} in {now - start:.0f} s")
 
 
 def tell(line: str) -> None:
-    """Print a line on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line on standard error, at once, so that lines of two threads do not mix."""
+    print(f"{line}\n", end="", file=sys.stderr, flush=True)
 
 
 @cache

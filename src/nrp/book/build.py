@@ -132,15 +132,20 @@ def _print(browser: str, page: Path, pdf: Path) -> None:
 
 
 def _execute(names: list[str], profile: str, root: Path, store: Store) -> dict[str, Path]:
-    """Return the executed copies; where chapters fail, the first error is raised when all are done."""
-    tasks = [(name, profile, root, store) for name in names]
+    """Return the executed copies; where chapters fail, the first error is raised when all are done.
+
+    The first page shows what the others compute.  It comes last, and waits for nothing.
+    """
+    order = [*names[1:], *names[:1]]
+    tasks = [(name, profile, root, store) for name in order]
     title = f"running {len(tasks)} chapters"
     copies = map_tasks(_copy_or_error, tasks, workers=_CHAPTERS_AT_ONCE, title=title, here=True)
     if errors := [copy for copy in copies if isinstance(copy, Exception)]:
         for error in errors[1:]:
             tell(f"book: {error}")
         raise errors[0]
-    return dict(zip(names, copies, strict=True))
+    by_name = dict(zip(order, copies, strict=True))
+    return {name: by_name[name] for name in names}
 
 
 def _copy_or_error(name: str, profile: str, root: Path, store: Store) -> Path | Exception:

@@ -46,7 +46,9 @@ class Observation:
     def isel(self, *, run: ndarray) -> Self:
         """Return the observation of some of the runs, given by their places."""
         part = type(self)(self.model, self.data.isel(run=run))
-        part._whole, part._runs = self, run
+        # A part of a part takes from the whole, so that no copy is made on the way.
+        part._whole = self._whole or self
+        part._runs = run if self._whole is None else self._runs[run]
         return part
 
     @property

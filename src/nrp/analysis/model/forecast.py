@@ -154,9 +154,10 @@ def add_scatter(pool: Pool, name: str, seen: Observation, arm: str | None = None
 
     They are those that the model sees, which is named as the arm where others see other ones.
     """
-    data, images = seen.data, seen.frames.images
+    data = seen.data
     if "disorder" not in data or seen.model.scale is None:
         return
+    images = seen.frames.images
     pairs = np.stack([data["anisotropy"].values, data["sweep_rate"].values], axis=1)
     group = np.unique(pairs, axis=0, return_inverse=True)[1]
     members = np.bincount(group)
