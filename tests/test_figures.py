@@ -301,11 +301,15 @@ def test_what_a_model_has_determined(observed, results):
 
 def test_clock():
     rows = [
-        row("explained_variance", 0.5, case=case, split=split)
-        for case in ("one rate", "several rates")
-        for split in ("trained", "new_sweep_rate")
+        row("explained_variance", value, case=f"{case} rates, v = {rate}", split=split)
+        for case, known in (("one", (0.01,)), ("several", (0.005, 0.01)))
+        for rate, value in ((0.02, 0.4), (0.01, 0.8), (0.005, -0.2))
+        for split in ("trained" if rate in known else "new_sweep_rate",)
     ]
-    check(figures.model.clock(Result.of(rows)))
+    (ax,) = check(figures.model.clock(Result.of(rows))).axes
+    curves = [line for line in ax.get_lines() if line.get_label().startswith("made from")]
+    assert [line.get_xdata().tolist() for line in curves] == [[0.005, 0.01, 0.02]] * 2
+    assert curves[0].get_ydata().tolist() == [-0.2, 0.8, 0.4]
 
 
 def test_responses_have_a_line_for_each_member():

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +135,14 @@ def _print(browser: str, page: Path, pdf: Path) -> None:
 def _execute(names: list[str], profile: str, root: Path, store: Store) -> dict[str, Path]:
     """Return the executed copies; where chapters fail, the first error is raised when all are done.
 
-    The first page shows what the others compute.  It comes last, and waits for nothing.
+    Neighbours need the same results, and one would wait for the other.  So of the two that run at the same
+    time one is from the first half of the book and one from the second.  The first page, which shows what the
+    others compute, comes last.
     """
-    order = [*names[1:], *names[:1]]
+    first, *others = names
+    half = -(-len(others) // 2)
+    pairs = zip_longest(others[:half], others[half:])
+    order = [*(name for pair in pairs for name in pair if name), first]
     tasks = [(name, profile, root, store) for name in order]
     title = f"running {len(tasks)} chapters"
     copies = map_tasks(_copy_or_error, tasks, workers=_CHAPTERS_AT_ONCE, title=title, here=True)

@@ -29,10 +29,10 @@ def overview(curves: Result, transition: Result, alphas: tuple[float, float]) ->
     figure, axes = subplots(1, 3, (9.4, 3.2))
     _potential_and_error(axes[0], axes[1], curves, alphas)
     axes[2].plot(b["alphas"], b["onset_gradient"].mean(axis=0), "o-", ms=3, color=GREEN)
-    axes[0].set(xlabel="time", title="2A, solid: potential")
-    axes[1].set(xlabel="time", title="2A, dotted: prediction")
+    axes[0].set(xlabel="time", title="after 2A: potential")
+    axes[1].set(xlabel="time", title="after 2A: error one step ahead")
     axes[2].set(
-        xlabel="anisotropy α", ylabel="‖∂V/∂z‖", ylim=(0, None), title="2C: gradient in the first frame"
+        xlabel="anisotropy α", ylabel="‖∂V/∂z‖", ylim=(0, None), title="after 2C: gradient in the first frame"
     )
     axes[0].legend(fontsize=8)
     figure.legend(

@@ -144,18 +144,25 @@ def singular_values(results: dict[str, Result]) -> Figure:
 
 
 def clock(result: Result) -> Figure:
-    """What a table of (α, h) explains of the velocity, made from one sweep rate or from several."""
-    figure, ax = subplots(1, 1, (6.0, 2.9))
-    splits, cases = ("trained", "new_sweep_rate"), ("one rate", "several rates")
-    for i, (case, color, hatch) in enumerate(zip(cases, (BLUE, RED), ("", "//"), strict=True)):
-        values = [result.value("explained_variance", case=case, split=split) for split in splits]
-        places = np.arange(2) + 0.36 * (i - 0.5)
-        bars = ax.bar(places, values, 0.34, color="white", edgecolor=color, hatch=hatch, label=f"from {case}")
-        ax.bar_label(bars, fmt="%.2f", fontsize=8)
+    """What a table of (α, h) explains of the velocity by sweep rate, made from one rate or from several.
+
+    Filled marks stand for the rates that the table is made from.
+    """
+    found = result.select(metric="explained_variance")
+    parts = found["case"].str.split(", v = ", expand=True)
+    found = found.assign(case=parts[0], rate=parts[1].astype(float)).sort_values("rate")
+    figure, ax = subplots(1, 1, (6.0, 3.1))
+    for (case, of_case), style in zip(found.groupby("case"), PAIR, strict=True):
+        (line,) = ax.plot(of_case["rate"], of_case["value"], **style, label=f"made from {case}")
+        for own, marks in of_case.groupby(of_case["split"] == "trained"):
+            fill = line.get_color() if own else "white"
+            options = {"color": line.get_color(), "markerfacecolor": fill, "ls": "none", "marker": "o"}
+            ax.plot(marks["rate"], marks["value"], **options)
     ax.axhline(0, color=GREY, lw=1)
-    ax.set_xticks(range(2), labels=["runs it is made from", "a rate it has not seen"])
-    ax.set(xlabel="runs that the table is to explain", ylabel="explained variance of ż")
-    ax.grid(visible=False, axis="x")
+    rates = found["rate"].unique()
+    ax.set(xscale="log", xlabel="sweep rate of the runs that are explained", ylabel="explained variance of ż")
+    ax.set_xticks(rates, labels=[f"{rate:g}" for rate in rates])
+    ax.minorticks_off()
     ax.legend(fontsize=8)
     return figure
 
