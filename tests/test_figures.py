@@ -300,16 +300,15 @@ def test_what_a_model_has_determined(observed, results):
 
 
 def test_clock():
-    rows = [
-        row("explained_variance", value, case=f"{case} rates, v = {rate}", split=split)
-        for case, known in (("one", (0.01,)), ("several", (0.005, 0.01)))
-        for rate, value in ((0.02, 0.4), (0.01, 0.8), (0.005, -0.2))
-        for split in ("trained" if rate in known else "new_sweep_rate",)
-    ]
-    (ax,) = check(figures.model.clock(Result.of(rows))).axes
-    curves = [line for line in ax.get_lines() if line.get_label().startswith("made from")]
-    assert [line.get_xdata().tolist() for line in curves] == [[0.005, 0.01, 0.02]] * 2
-    assert curves[0].get_ydata().tolist() == [-0.2, 0.8, 0.4]
+    arrays = {
+        "sweep_rate": np.array([0.005, 0.01, 0.02]),
+        "explained": np.array([[-0.2, 0.8, 0.4], [0.3, 0.7, 0.5]]),
+        "made_from": np.array([[False, True, False], [True, True, False]]),
+    }
+    (ax,) = check(figures.model.clock(Result.of([], **arrays))).axes
+    filled = [line for line in ax.get_lines() if line.get_markerfacecolor() == line.get_color()]
+    own = [line.get_xdata().tolist() for line in filled if line.get_marker() == "o"]
+    assert own == [[0.01], [0.005, 0.01]]
 
 
 def test_responses_have_a_line_for_each_member():

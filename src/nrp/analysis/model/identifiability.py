@@ -57,7 +57,7 @@ def demonstrations(observations: Observations) -> Result:
 
 @analysis(
     "clock",
-    version=3,
+    version=4,
     needs={"observations": Observed(Model("identified"), ("films", "rates", "held_rates"))},
 )
 def clock(observations: Observations) -> Result:
@@ -66,11 +66,12 @@ def clock(observations: Observations) -> Result:
     While h is swept at one rate it is a clock, so a table of it explains the motion without knowing the
     state; at several rates the same h comes at different times.
 
-    Rows: ``explained_variance`` of the exact ż by the arm ``lookup``, in the cases ``one rate, v = …`` and
-    ``several rates, v = …`` by the sweep rate of the runs that are explained; the split says whether the
-    table was made from that rate (``trained``) or not (``new_sweep_rate``).  All runs are of the first
-    disorder sample and of the anisotropies that all rates have.
-    The observations are of sweeps at one rate, at others, and at the one that no table is made from.
+    Rows: ``explained_variance`` of the exact ż by the arm ``lookup``, in the cases ``one rate`` and ``several
+    rates``, each on the runs ``at the first``, ``at the slowest`` and ``at the unseen`` rate.  Arrays:
+    ``sweep_rate``, all rates, ``explained`` (table, rate), and ``made_from`` (table, rate), whether the table
+    was made from that rate.  All runs are of the first disorder sample and of the anisotropies that all
+    rates have.
+    The observations are of sweeps at the first rate, at others, and at the one that no table is made from.
     """
     films, rates, _ = observations
     alphas = np.intersect1d(films.data.anisotropy.values, rates.data.anisotropy.values)
@@ -80,16 +81,21 @@ def clock(observations: Observations) -> Result:
         for rate in np.unique(o.data.sweep_rate.values):
             part = o.isel(run=np.flatnonzero(chosen & (o.data.sweep_rate.values == rate)))
             parts[float(rate)] = part.flat("controls")[:, :2], part.flat("z_rate")
-    one, *_, new = parts  # in the order of the observations
-    rows = []
-    for case, made_from in (("one rate", [one]), ("several rates", [rate for rate in parts if rate != new])):
-        table = Lookup(*(np.concatenate(each) for each in zip(*map(parts.get, made_from), strict=True)))
-        for rate, (controls, z_rate) in sorted(parts.items()):
-            explained = 1 - np.sum((z_rate - table(controls)) ** 2) / np.sum(z_rate**2)
-            split = "trained" if rate in made_from else "new_sweep_rate"
-            labels = {"case": f"{case}, v = {rate:g}", "split": split, "arm": "lookup", "members": 1}
-            rows.append(row("explained_variance", explained, **labels))
-    return Result.of(rows)
+    first, *_, unseen = parts
+    places = {"at the first": first, "at the slowest": min(parts), "at the unseen": unseen}
+    tables = {"one rate": [first], "several rates": [rate for rate in parts if rate != unseen]}
+    rows, every = [], sorted(parts)
+    explained, made_from = np.empty((2, len(every))), np.empty((2, len(every)), dtype=bool)
+    for i, (case, own) in enumerate(tables.items()):
+        table = Lookup(*(np.concatenate(each) for each in zip(*(parts[rate] for rate in own), strict=True)))
+        for j, rate in enumerate(every):
+            controls, z_rate = parts[rate]
+            explained[i, j] = 1 - np.sum((z_rate - table(controls)) ** 2) / np.sum(z_rate**2)
+        made_from[i] = np.isin(every, own)
+        for place, rate in places.items():
+            value = explained[i, every.index(rate)]
+            rows.append(row("explained_variance", value, case=f"{case}, {place}", arm="lookup", members=1))
+    return Result.of(rows, sweep_rate=np.array(every), explained=explained, made_from=made_from)
 
 
 def _loss_terms(o: Observation, scale: float, *, shift: float = 0.0) -> tuple[float, float]:

@@ -148,18 +148,16 @@ def clock(result: Result) -> Figure:
 
     Filled marks stand for the rates that the table is made from.
     """
-    found = result.select(metric="explained_variance")
-    parts = found["case"].str.split(", v = ", expand=True)
-    found = found.assign(case=parts[0], rate=parts[1].astype(float)).sort_values("rate")
+    a = result.arrays
+    rates = a["sweep_rate"]
     figure, ax = subplots(1, 1, (6.0, 3.1))
-    for (case, of_case), style in zip(found.groupby("case"), PAIR, strict=True):
-        (line,) = ax.plot(of_case["rate"], of_case["value"], **style, label=f"made from {case}")
-        for own, marks in of_case.groupby(of_case["split"] == "trained"):
-            fill = line.get_color() if own else "white"
-            options = {"color": line.get_color(), "markerfacecolor": fill, "ls": "none", "marker": "o"}
-            ax.plot(marks["rate"], marks["value"], **options)
+    for case, style, values, own in zip(
+        ("one rate", "several rates"), PAIR, a["explained"], a["made_from"], strict=True
+    ):
+        ax.plot(rates, values, **style, label=f"made from {case}")
+        for marked, fill in ((own, style["color"]), (~own, "white")):
+            ax.plot(rates[marked], values[marked], "o", color=style["color"], markerfacecolor=fill)
     ax.axhline(0, color=GREY, lw=1)
-    rates = found["rate"].unique()
     ax.set(xscale="log", xlabel="sweep rate of the runs that are explained", ylabel="explained variance of ż")
     ax.set_xticks(rates, labels=[f"{rate:g}" for rate in rates])
     ax.minorticks_off()
