@@ -33,7 +33,7 @@ from nrp.store import Store, write_text
 _STATUS = "chapters/status.md"
 
 _CHAPTERS_AT_ONCE = 2
-"""Each takes up to 3 GB."""
+"""Each takes up to 5 GB."""
 _API = Path("chapters/api")
 """Where Sphinx writes a page for each module."""
 _TABLE = "```{nb-exec-table}\n```"

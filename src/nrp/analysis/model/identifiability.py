@@ -57,7 +57,7 @@ def demonstrations(observations: Observations) -> Result:
 
 @analysis(
     "clock",
-    version=4,
+    version=3,
     needs={"observations": Observed(Model("identified"), ("films", "rates", "held_rates"))},
 )
 def clock(observations: Observations) -> Result:
