@@ -178,3 +178,44 @@ def test_with_disorder_the_onset_comes_before_the_critical_field(anisotropy, sam
     campaign = CampaignSettings(system=FilmSettings(box=32), duration=critical_time, frames=2, time_step=0.25)
     onset = simulate_run(campaign, Run(0.01, sample, anisotropy)).onset_time
     assert critical_time - 30 < onset < critical_time
+
+
+def stripes_at_rest(anisotropy, beyond, amplitude):
+    """The amplitude of stripes that have come to rest in a field that lies below h_c by `beyond`."""
+    field = float(film_theory.critical_field(anisotropy)) - beyond
+    uniform = film_theory.uniform_equilibrium(field, anisotropy)
+    film = clean_film(CLEAN, anisotropy)
+    phi = evolve(film, uniform + amplitude * STRIPES, time=5000, dt=0.25, external_field=field)
+    return 2 * np.mean(phi * STRIPES)
+
+
+def test_stripes_set_in_softly_below_a_threshold_as_the_amplitude_equation_says():
+    threshold = film_theory.soft_below()
+    assert threshold == pytest.approx(PATTERN_COST + 1 / 3)
+    for anisotropy, share in ((0.7, 0.02), (0.8, 0.1)):
+        beyond = 1e-3
+        field = float(film_theory.critical_field(anisotropy)) - beyond
+        uniform = film_theory.uniform_equilibrium(field, anisotropy)
+        growth = film_theory.growth_rate(1.0, anisotropy, uniform)
+        # 12αφ₀²S = 4(α − Δ)S is 1 at the threshold.
+        cubic = 3 * anisotropy / 4 * (1 - (anisotropy - PATTERN_COST) / (threshold - PATTERN_COST))
+        expected = np.sqrt(growth / cubic)
+        assert stripes_at_rest(anisotropy, beyond, 1.3 * expected) == pytest.approx(expected, rel=share)
+        assert stripes_at_rest(anisotropy, -5e-3, 0.6) == pytest.approx(0, abs=2e-3)
+
+
+@pytest.mark.parametrize("anisotropy", [1.0, 1.5, 2.5])
+def test_beyond_that_threshold_stripes_live_on_where_the_saturated_film_is_stable(anisotropy):
+    assert film_theory.soft_below() < anisotropy
+    assert stripes_at_rest(anisotropy, -5e-4, 1e-3) == pytest.approx(0, abs=1e-3)
+    assert stripes_at_rest(anisotropy, -5e-4, 0.8) > 0.4
+
+
+def test_the_threshold_of_other_films_is_that_of_their_constants():
+    strong = FilmSettings(stiffness=12.0, dipolar=12 / np.pi, cutoff=24 / (12 + PATTERN_COST))
+    assert film_theory.soft_below(strong) == pytest.approx(PATTERN_COST + 2)
+    other = FilmSettings(stiffness=1.0, dipolar=0.9, cutoff=2.0)
+    best = 0.9 * np.pi
+    depth = film_theory.dispersion(np.array([0.0, 2 * best]), other) - film_theory.dispersion(best, other)
+    expected = film_theory.pattern_cost(other) + 1 / (4 / depth[0] + 2 / depth[1])
+    assert film_theory.soft_below(other) == pytest.approx(expected)

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from torch import from_numpy
 
-from nrp.pipeline.landscape_controls import hexagon_films, uniform_films
+from nrp.pipeline.landscape_controls import hexagon_films, narrow_films, uniform_films
 from nrp.reduction.descriptors import describe
 from nrp.simulation import Run, simulate_run
 from nrp.simulation.run import runs_of
@@ -13,7 +13,7 @@ from nrp.systems import film_theory
 from nrp.systems.film import FilmSettings, dispersion
 from nrp.systems.swift_hohenberg import SwiftHohenberg, SwiftHohenbergSettings, stability_fields
 
-UNIFORM, HEXAGONS = uniform_films(), hexagon_films()
+UNIFORM, NARROW, HEXAGONS = uniform_films(), narrow_films(), hexagon_films()
 COST = 8 / np.pi
 
 
@@ -126,6 +126,44 @@ def test_no_pattern_fits_into_the_box_of_the_uniform_film():
     assert dispersion(longest * np.arange(1, 20), settings).min() > dispersion(0.0, settings) + 3
 
 
+def slow_loop(anisotropy, rate):
+    """The contrast on the ways down and up, by rising field, of a narrow film about its loss of stability."""
+    films = NARROW.campaigns["narrow"]
+    middle = round(float(film_theory.critical_field(anisotropy, films.system)), 3)
+    films = films.replace(
+        field_init=middle + 0.15, field_final=middle - 0.15, sweep_rate=rate, time_step=0.2, frames=161
+    )
+    seen = contrast(simulate_run(films, Run(rate, 0, anisotropy)))
+    return seen[80::-1], seen[80:]
+
+
+@pytest.mark.parametrize(("anisotropy", "jumps"), [(1.0, False), (1.4, False), (1.5, True), (1.9, True)])
+def test_slow_loops_of_the_narrow_film_close_where_waves_set_in_softly_and_only_there(anisotropy, jumps):
+    # At the ends of a loop, where it has just begun or will turn, the film is still settling.
+    gaps = [np.abs(np.subtract(*slow_loop(anisotropy, rate))[4:-4]).max() for rate in (0.0008, 0.0002)]
+    assert gaps[0] > 0.05
+    assert gaps[1] > 0.8 * gaps[0] if jumps else gaps[1] < 0.7 * gaps[0]
+
+
+def test_only_waves_along_the_narrow_film_fit():
+    settings = NARROW.campaigns["narrow"].system
+    across = 2 * np.pi / settings.box[0]
+    assert dispersion(across * np.arange(1, 20), settings).min() > 1.8  # at h = 0.8, α(1 − 3φ₀²) is less
+    along = 2 * np.pi / settings.box[1] * np.arange(1, 20)
+    assert along[dispersion(along, settings).argmin()] == pytest.approx(1, abs=1e-3)
+
+
+def test_narrow_films_are_held_with_and_without_waves_at_high_anisotropy_only():
+    ends = {
+        anisotropy: [
+            contrast(filmed(NARROW, f"narrow_held_{way}_1.6", anisotropy))[-1] for way in ("down", "up")
+        ]
+        for anisotropy in (1.0, 1.9)
+    }
+    assert abs(np.subtract(*ends[1.0])) < 0.01
+    assert ends[1.9][0] < 0.1 < 0.4 < ends[1.9][1]
+
+
 def test_hexagons_and_the_uniform_state_are_both_held_inside_the_window_only():
     for campaign, anisotropy, patterned in (
         ("down_-0.05", 1.2, True),
@@ -148,7 +186,7 @@ def test_hexagons_melt_below_the_field_in_which_the_uniform_state_is_unstable():
     assert contrast(filmed(HEXAGONS, "hexagons_0.001", 0.5)).max() < 0.002
 
 
-@pytest.mark.parametrize("films", [uniform_films, hexagon_films])
+@pytest.mark.parametrize("films", [uniform_films, narrow_films, hexagon_films])
 @pytest.mark.parametrize("small", [False, True])
 def test_campaigns_are_told_apart_and_tests_are_of_other_samples_and_anisotropies(films, small):
     chosen = films(small=small)
@@ -169,8 +207,8 @@ def test_campaigns_are_told_apart_and_tests_are_of_other_samples_and_anisotropie
 
 @pytest.mark.parametrize(
     ("films", "campaign", "anisotropy"),
-    [(UNIFORM, "uniform", 3.0), (HEXAGONS, "hexagons_0.002", 1.0)],
-    ids=["uniform", "hexagons"],
+    [(UNIFORM, "uniform", 3.0), (NARROW, "narrow", 1.5), (HEXAGONS, "hexagons_0.002", 1.0)],
+    ids=["uniform", "narrow", "hexagons"],
 )
 def test_descriptors_show_more_than_rounding_and_the_decay_of_noise(films, campaign, anisotropy):
     run = filmed(films, campaign, anisotropy)

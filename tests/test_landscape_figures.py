@@ -7,7 +7,7 @@ from matplotlib.container import ErrorbarContainer
 from test_figures import check
 from test_transitions import Known, cusp, films
 
-from nrp.book.figures.landscape import landscape, occupied_minima, stability
+from nrp.book.figures.landscape import Truth, control_folds, held_gaps, landscape, occupied_minima, stability
 from nrp.evaluation import Observation, Result, row
 
 ALPHAS = np.array([1.0, 2.0, 3.0])
@@ -68,6 +68,54 @@ def test_fields_of_model_and_film_are_told_apart():
     (exact,) = (each for each in ax.get_lines() if each.get_label() == "clean film unstable, $h_c$")
     np.testing.assert_allclose(exact.get_ydata(), 0.6 - ALPHAS / 10)
     assert {"8/π", "1 + 8/π"} == {text.get_text() for text in ax.texts}
+
+
+def test_the_ends_of_films_and_flows_lie_side_by_side_for_each_field():
+    def of(arm, start):
+        return [
+            row("held_gap", start + a, low=start, high=start + 4, case=case, arm=arm, anisotropy=a)
+            for case in ("h = 1.1", "h = 0.9")
+            for a in ALPHAS[:2]
+        ]
+
+    whole = [row("held_gap", 9.0, case="h = 0.9", arm="films")]
+    first = Result.of([*of("films", 0.1), *of("descriptors", 0.2), *whole])
+    other = Result.of(of("descriptors", 0.3))
+    series = {"films": (first, "films"), "before": (other, "descriptors"), "after": (first, "descriptors")}
+    figure = check(held_gaps(series))
+    assert [ax.get_title() for ax in figure.axes] == ["h = 0.9", "h = 1.1"]
+    for ax in figure.axes:
+        drawn = {each.get_label(): each[0].get_ydata().tolist() for each in ax.containers}
+        assert drawn == {"films": [1.1, 2.1], "before": [1.3, 2.3], "after": [1.2, 2.2]}
+
+
+def test_folds_of_a_control_are_counted_and_drawn_beside_the_truth():
+    rows = [
+        row("fold_share", share, case="falling", anisotropy=a, members=5)
+        for a, share in zip(ALPHAS, (0.0, 0.2, 1.0), strict=True)
+    ]
+    rows += [
+        row("fold_field", 0.4, case="falling", anisotropy=2.0, members=1),
+        row("fold_field", 0.2, case="falling", anisotropy=3.0, low=0.1, high=0.4, members=5),
+        row("fold_field", 0.7, case="rising", anisotropy=3.0, low=0.6, high=0.8, members=5),
+    ]
+    rows.append(row("fold_share", 0.4, case="falling", members=5))
+    result = Result.of(rows, fields=np.linspace(1, -1, 3))
+    truth = Truth("exact", np.array([2.5, 3.0]), np.array([0.0, 0.1]), 2.4, "here")
+    panels = {"a film": (result, "α", "lower left", truth), "another": (result, "g", "upper left", truth)}
+    figure = check(control_folds(panels))
+    for ax, title in zip(figure.axes, ("a film", "another"), strict=True):
+        assert ax.get_title() == title
+        assert ax.get_xlim()[0] < 1  # where no member has a fold there is room for the number, too
+        assert ax.get_ylim() == pytest.approx((-0.2, 0.6))
+        (folds,) = ax.containers
+        np.testing.assert_allclose(folds[0].get_xydata(), [[2, 0.4], [3, 0.2]])
+        (bars,) = folds[2]
+        np.testing.assert_allclose(bars.get_segments()[1][:, 1], [0.1, 0.4])
+        words = {text.get_position()[0]: text.get_text() for text in ax.texts}
+        assert words == {1: "0", 2: "1", 3: "5", 2.4: "here"}
+        (exact,) = (each for each in ax.get_lines() if each.get_label() == "exact")
+        np.testing.assert_allclose(exact.get_xydata(), [[2.5, 0], [3, 0.1]])
 
 
 @pytest.mark.parametrize("kind", ["two", "three"])

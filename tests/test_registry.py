@@ -28,10 +28,12 @@ def test_each_profile_has_what_its_models_allow():
         "ablation",
         "map",
         "melting",
+        "late_motion",
     }
     many |= {f"held_states_{kind}" for kind in ("descriptors", "sweeps")}
     many |= {f"held_higher_{kind}" for kind in ("descriptors", "high")}
-    kinds = ("descriptors", "high", "sweeps", "two", "growing", "uniform", "uniform_stopped", "hexagons")
+    kinds = ("descriptors", "high", "sweeps", "two", "growing")
+    kinds += ("uniform", "uniform_stopped", "narrow", "hexagons")
     assert set(paper) - set(mini) == many | {f"transitions_{kind}" for kind in kinds}
     assert len(mini["forecast_paper"].needs["arm"]) == 1
     assert len(paper["members_paper"].needs["arm"]) == profile("paper").models["paper"].members

@@ -16,7 +16,7 @@ from nrp.analysis.model import (
     reconstruction,
     training,
 )
-from nrp.analysis.potential import held, map, melting, transitions
+from nrp.analysis.potential import held, map, melting, rest, transitions
 from nrp.analysis.transition import continuity, controls, reading
 from nrp.pipeline.profiles import Profile, profile
 from nrp.pipeline.study import Study

@@ -55,11 +55,13 @@ def field_from_below(begin: float, level: float, rate: float, rest: float) -> tu
     return (0.0, begin), (down, 0.0), (down + pause, 0.0), (up, level), (up + rest, level)
 
 
-def turning_field(begin: float, low: float, high: float, rate: float) -> tuple[tuple[float, float], ...]:
-    """Return the table of a field that falls to one level, rises to another, and falls to zero."""
+def turning_field(
+    begin: float, low: float, high: float, rate: float, *, end: float = 0.0
+) -> tuple[tuple[float, float], ...]:
+    """Return the table of a field that falls to one level, rises to another, and falls to its end."""
     first = (begin - low) / rate
     second = first + (high - low) / rate
-    return (0.0, begin), (first, low), (second, high), (second + high / rate, 0.0)
+    return (0.0, begin), (first, low), (second, high), (second + (high - end) / rate, end)
 
 
 def described_films(

@@ -16,6 +16,7 @@ from nrp.pipeline.descriptor_campaigns import DescribedFilms, held_field, turnin
 from nrp.pipeline.sizes import steps
 from nrp.simulation.settings import CampaignSettings
 from nrp.systems.film import FilmSettings
+from nrp.systems.film_theory import pattern_cost
 from nrp.systems.swift_hohenberg import SwiftHohenbergSettings, stability_fields
 
 Table = tuple[tuple[float, float], ...]
@@ -85,6 +86,36 @@ def uniform_films(*, small: bool = False) -> DescribedFilms:
     return DescribedFilms(sweeps | held | tests, tuple(sweeps), tuple(held), tuple(tests))
 
 
+def narrow_films(*, small: bool = False) -> DescribedFilms:
+    """Return the campaigns of a film so narrow that only waves along it fit, or a few small ones.
+
+    Its exchange and dipoles are twice the film's, at the same wavelength, so that without disorder waves set
+    in softly up to α = Δ + 2/3 = 1.21, and beyond with a jump (`nrp.systems.film_theory.soft_below`).  Its
+    disorder is the film's; it rounds the onset, and jumps begin at about α = 1.5.  The field loops between
+    the saturated film and one with waves, about the field at which the clean film becomes unstable.
+    """
+    plan = replace(_NARROW, **_SMALL_NARROW) if small else _NARROW
+    films, (*trained, unseen, beyond) = plan.films, plan.rates
+    begin, end, few = films.field_init, films.field_final, plan.between[::3]
+
+    def tables(levels: tuple[float, ...]) -> dict[str, Table]:
+        down = {f"down_{h:g}": held_field(begin, h, trained[0], plan.rest) for h in levels}
+        up = {f"up_{h:g}": _from_waves(begin, end, h, trained[0], plan.rest) for h in levels}
+        return down | up | {"turn": turning_field(begin, levels[0], levels[-1], trained[0], end=end)}
+
+    sweeps = {
+        "narrow": films.replace(anisotropy=plan.anisotropy, sample=_TRAINED, sweep_rate=trained),
+        "narrow_watched": films.replace(anisotropy=few, sample=_WATCHED, sweep_rate=trained[0]),
+    }
+    held = plan.protocols("narrow_held", tables(plan.levels), test=False)
+    tests = {
+        "narrow_unseen": films.replace(anisotropy=plan.between, sample=_TESTED, sweep_rate=unseen),
+        "narrow_beyond": films.replace(anisotropy=few, sample=_TESTED, sweep_rate=beyond),
+    }
+    tests |= plan.protocols("narrow_unseen", tables(plan.other_levels), test=True)
+    return DescribedFilms(sweeps | held | tests, tuple(sweeps), tuple(held), tuple(tests))
+
+
 def hexagon_films(*, small: bool = False) -> DescribedFilms:
     """Return the campaigns of a Swift–Hohenberg field whose hexagons melt as h falls, or a few small ones.
 
@@ -131,6 +162,12 @@ def _opposite(table: Table) -> Table:
     return tuple((time, -h) for time, h in table)
 
 
+def _from_waves(begin: float, end: float, level: float, rate: float, rest: float) -> Table:
+    """Return a field that falls to the end, rises to a level and stays there for a time."""
+    down, up = (begin - end) / rate, (level - end) / rate
+    return (0.0, begin), (down, end), (down + up, level), (down + up + rest, level)
+
+
 _UNIFORM = _Plan(
     films=CampaignSettings(
         system=FilmSettings(box=20, dx=0.5, coarsen=1, stiffness=50),
@@ -154,6 +191,40 @@ _SMALL_UNIFORM: dict[str, Any] = {
     "rest": 20.0,
     "levels": (-0.2, 0.2),
     "other_levels": (-0.1, 0.1),
+}
+_STRENGTH = 4.0
+"""β of the narrow film, twice the film's."""
+_NARROW = _Plan(
+    films=CampaignSettings(
+        system=FilmSettings(
+            box=(4, 88),
+            dx=0.1,
+            coarsen=1,
+            stiffness=_STRENGTH,
+            dipolar=_STRENGTH / np.pi,  # the wavenumber of the waves is 1, 14 times 2π/88
+            cutoff=2 * _STRENGTH / (_STRENGTH + pattern_cost()),  # patterns need α > Δ, as in the film
+        ),
+        field_init=2.0,
+        field_final=0.8,
+        field_loop=True,
+        frames=201,
+        time_step=0.1,
+    ),
+    anisotropy=steps(0.7, 1.9, 0.1),
+    between=steps(0.75, 1.85, 0.1),
+    rates=(0.002, 0.004, 0.008, 0.0056, 0.012),
+    rest=200.0,
+    levels=(1.0, 1.2, 1.4, 1.6, 1.8),
+    other_levels=(1.1, 1.3, 1.5, 1.7),
+)
+_SMALL_NARROW: dict[str, Any] = {
+    "films": _NARROW.films.replace(frames=41),
+    "anisotropy": (0.7, 1.1, 1.5, 1.9),
+    "between": (0.9, 1.3, 1.7),
+    "rates": (0.02, 0.04, 0.03, 0.06),
+    "rest": 40.0,
+    "levels": (1.2, 1.6),
+    "other_levels": (1.3, 1.5),
 }
 _HEXAGONS = _Plan(
     films=CampaignSettings(

@@ -19,7 +19,7 @@ from nrp.pipeline.control_campaigns import (
     paper_controls,
 )
 from nrp.pipeline.descriptor_campaigns import described_films, films_held_at, persistent_films
-from nrp.pipeline.landscape_controls import hexagon_films, uniform_films
+from nrp.pipeline.landscape_controls import hexagon_films, narrow_films, uniform_films
 from nrp.pipeline.plans import TrainingPlan, ablation_plans, compared_plans, plan_of
 from nrp.pipeline.sizes import MANY_FILMS, MINI, Size, steps
 from nrp.reduction.settings import ModelSettings, Runs
@@ -263,8 +263,8 @@ def _paper(book: Profile) -> Profile:
     models["descriptors_high"] = plan_of(many, epochs=4).replace(
         data=(*many.sweeps, *many.protocols, *high.protocols), members=5, shown=False
     )
-    known = {"uniform": uniform_films(), "hexagons": hexagon_films()}
-    for (name, films), epochs in zip(known.items(), (9, 12), strict=True):
+    known = {"uniform": uniform_films(), "narrow": narrow_films(), "hexagons": hexagon_films()}
+    for (name, films), epochs in zip(known.items(), (9, 9, 12), strict=True):
         models[name] = plan_of(films, epochs=epochs).replace(members=5, shown=False)
     held = Runs(anisotropy=(1.75, 3.25), sweep_rate=0.014)
     models["fine"] = TrainingPlan(

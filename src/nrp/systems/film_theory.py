@@ -67,6 +67,23 @@ def critical_field(
     return alpha * phi**3 - (alpha - uniform_cost(settings)) * phi
 
 
+def soft_below(settings: FilmSettings = _DEFAULT) -> float:
+    """Return the α below which stripes set in softly where the saturated state becomes unstable.
+
+    About the uniform state φ₀ the stripes A cos kx of the fastest-growing wave also shift the mean by
+    qA²/(2|σ(0)|) and bring a second wave qA²/(2|σ(2k)|) cos 2kx, with q = −3αφ₀, so that
+
+        dA/dt = σA + (q²(1/|σ(0)| + 1/(2|σ(2k)|)) − 3α/4) A³.
+
+    They set in softly where the bracket is negative; with φ₀² = (1 − Δ/α)/3 of `critical_magnetization` that
+    is α < Δ + 1/(4S), S = 1/(L(0) − Δ) + 1/(2(L(2k) − Δ)).  Beyond, they begin with a jump.  With the
+    defaults this is Δ + 1/3, below every α of the paper.
+    """
+    best, cost = np.pi * settings.dipolar / settings.stiffness, pattern_cost(settings)
+    share = 1 / (uniform_cost(settings) - cost) + 1 / (2 * (float(dispersion(2 * best, settings)) - cost))
+    return cost + 1 / (4 * share)
+
+
 def uniform_fold_field(
     anisotropy: Float[ndarray, "*a"] | float, settings: FilmSettings = _DEFAULT
 ) -> Float[ndarray, "*a"] | float:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nrp.analysis.film.runs import by_sample, rises
-from nrp.analysis.images.domains import describe, euler_number, measure_domains, wall_length
+from nrp.analysis.images.domains import describe, domain_stretch, euler_number, measure_domains
 from nrp.analysis.images.spectrum import peak_wavenumber, peak_width
 from nrp.analysis.registry import Dataset, analysis
 from nrp.evaluation import Result, row
@@ -31,8 +31,7 @@ def morphology(image: Float[ndarray, "y x"], pixel: float) -> dict[str, float]:
 
     - ``domain_area``, mean, in units of area;
     - ``domain_elongation``, median of those that do not go round the box, 1 without any;
-    - ``domain_stretch``, ``L²/(4πnA)`` of n domains with walls of length L and area A together: 1 for equal
-      discs, and large for long domains, however they are bent;
+    - ``domain_stretch`` (`nrp.analysis.images.domains.domain_stretch`);
     - ``largest_domain``, its share of the negative area, and ``round_the_box``, that of domains without end;
     - ``euler_number``;
 
@@ -44,7 +43,6 @@ def morphology(image: Float[ndarray, "y x"], pixel: float) -> dict[str, float]:
     domains = measure_domains(phase, pixel)
     ends = domains.elongation[np.isfinite(domains.elongation)]
     total = domains.area.sum() or 1.0
-    length = wall_length(image, pixel)
     known = {name: float(values[0]) for name, values in describe(image[None], pixel).items()}
 
     def lasting(field: ndarray, dimension: int) -> float:
@@ -54,7 +52,7 @@ def morphology(image: Float[ndarray, "y x"], pixel: float) -> dict[str, float]:
     return known | {
         "domain_area": float(domains.area.mean()) if len(domains.area) else 0.0,
         "domain_elongation": float(np.median(ends)) if len(ends) else 1.0,
-        "domain_stretch": length**2 / (4 * np.pi * len(domains.area) * total) if length else 1.0,
+        "domain_stretch": domain_stretch(image, pixel),
         "largest_domain": float(domains.area.max(initial=0.0) / total),
         "round_the_box": float(domains.area[np.isnan(domains.elongation)].sum() / total),
         "euler_number": float(euler_number(phase)),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from nrp.analysis.images.domains import describe
+from nrp.analysis.images.domains import describe, domain_stretch
 from nrp.analysis.registry import Dataset, Needs, analysis
 from nrp.evaluation import Result
 from nrp.evaluation.result import mean_row
@@ -23,26 +23,29 @@ def _needs(profile) -> Needs:
 
 
 @analysis(
-    "sensitivity", version=2, needs=_needs, options=lambda profile: {"names": profile.variants}, publish=True
+    "sensitivity", version=3, needs=_needs, options=lambda profile: {"names": profile.variants}, publish=True
 )
 def sensitivity(films: Sequence[xr.Dataset], *, names: Sequence[str]) -> Result:
     """Return onset times and final patterns of several films of one kind.
 
     Rows per film (as case) and anisotropy, mean over its samples with the 95 % interval of the mean
     (Student's t): ``onset_time``, over the runs that have an onset, ``onset_share``, the share of those, and
-    the descriptors of `nrp.analysis.images.domains.describe` in the final states, ``negative_domains`` for a
-    square of side 64.
-    Arrays: ``final_0``, ``final_1``, …, the final states of the first sample of each film.
+    the descriptors of `nrp.analysis.images.domains.describe` and ``domain_stretch`` in the final states,
+    ``negative_domains`` for a square of side 64.
+    Arrays: ``final_0``, ``final_1``, …, the final states of the first sample of each film, to three digits.
     """
     alphas = np.unique(films[0].anisotropy.values)
     rows, finals = [], {}
     for number, (name, film) in enumerate(zip(names, films, strict=True)):
         runs = film.sortby(["anisotropy", "sample"])
         final = images_of(runs).isel(frame=-1).values
-        finals[f"final_{number}"] = final[runs["sample"].values == runs["sample"].values.min()]
+        first = runs["sample"].values == runs["sample"].values.min()
+        finals[f"final_{number}"] = final[first].astype(np.float16)
         height, width = settings_of(film).system.box
-        found = describe(final, float(film.x[1] - film.x[0]))
+        pixel = float(film.x[1] - film.x[0])
+        found = describe(final, pixel)
         found["negative_domains"] = found["negative_domains"] * _BOX**2 / (height * width)
+        found["domain_stretch"] = np.array([domain_stretch(image, pixel) for image in final])
         found["onset_share"] = np.isfinite(runs["onset_time"].values).astype(float)
         found["onset_time"] = runs["onset_time"].values
         for metric, values in found.items():

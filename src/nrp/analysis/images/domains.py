@@ -89,6 +89,16 @@ def wall_length(image: Float[ndarray, "y x"], pixel: float) -> float:
     return float(np.pi / 8 * pixel * (axes + diagonals / np.sqrt(2)))
 
 
+def domain_stretch(image: Float[ndarray, "y x"], pixel: float) -> float:
+    """Return ``L²/(4πnA)`` of the n domains of φ < 0, with walls of length L and area A together.
+
+    It is 1 for equal discs, where there is no wall by definition, and large for long domains, however they
+    are bent.
+    """
+    length, phase = wall_length(image, pixel), image < 0
+    return length**2 / (4 * np.pi * count_domains(phase) * phase.sum() * pixel**2) if length else 1.0
+
+
 def describe(images: Float[ndarray, "image y x"], pixel: float) -> dict[str, ndarray]:
     """Return the descriptors of each image under their names, one array over the images each.
 

@@ -47,17 +47,21 @@ def needs_of(model: str, *, higher: bool = False) -> Callable[..., Needs | None]
         if model not in profile.models or profile.models[model].members == 1:
             return None
         films = profile.held_higher if higher else profile.unseen
-        held = [name for name in films if profile.datasets[name].held_from]
-        pairs = tuple(sorted(held, key=lambda name: _way(profile.datasets[name])))
+        pairs = in_pairs(profile, films)
         members = members_of(profile, model)[:MEMBERS]
         return {"members": tuple(Observed(member, pairs) for member in members)}
 
     return needs
 
 
-def _way(held: CampaignSettings) -> tuple[float, bool]:
-    """Return what films are sorted by: the field that is held, and whether it is reached from below."""
-    return held.field_table[-1][1], held.held_from == "below"
+def in_pairs(profile, names: Sequence[str]) -> tuple[str, ...]:
+    """Return those datasets of a profile whose field is held, by field, from above before from below."""
+
+    def way(name: str) -> tuple[float, bool]:
+        held: CampaignSettings = profile.datasets[name]
+        return held.field_table[-1][1], held.held_from == "below"
+
+    return tuple(sorted((name for name in names if profile.datasets[name].held_from), key=way))
 
 
 @analysis("held_states_descriptors", version=2, needs=needs_of("descriptors"), publish=True)

@@ -70,6 +70,7 @@ def needs_of(model: str, films: str | None = None) -> Callable[..., Needs | None
 @analysis("transitions_growing", version=2, needs=needs_of("descriptors_growing"), publish=True)
 @analysis("transitions_uniform", version=2, needs=needs_of("uniform"), publish=True)
 @analysis("transitions_uniform_stopped", version=2, needs=needs_of("uniform", _STOPPED), publish=True)
+@analysis("transitions_narrow", version=2, needs=needs_of("narrow"), publish=True)
 @analysis("transitions_hexagons", version=2, needs=needs_of("hexagons"), publish=True)
 def transitions(members: Sequence[ReducedModel], films: xr.Dataset) -> Result:
     """Return where the minimum vanishes, or moves, that a film occupies while its field falls and rises.

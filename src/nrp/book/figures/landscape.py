@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy import ndarray
 from nrp.analysis.film.runs import nearest
 from nrp.analysis.potential.occupied import in_double
 from nrp.analysis.potential.stationary import Points, stationary_points
-from nrp.book.figures.style import BLUE, GREEN, GREY, RED, error_bars, mark, subplots
+from nrp.book.figures.style import BLUE, GREEN, GREY, LOOKS, RED, error_bars, mark, subplots
 from nrp.evaluation import Observation, Result
 from nrp.reduction import ReducedModel
 from nrp.systems.film_theory import pattern_cost, uniform_cost
@@ -44,6 +44,29 @@ def occupied_minima(held: Result, alphas: Sequence[float]) -> Figure:
         ax.set(title=f"α = {a['alphas'][place]:g}", xlabel="external field h")
     axes[0, 0].set(ylabel="mean magnetization")
     axes[0, 0].legend(fontsize=7)
+    return figure
+
+
+def held_gaps(series: Mapping[str, tuple[Result, str]]) -> Figure:
+    """How far what is reached from above and from below lies apart, one panel for each field that is held.
+
+    By its label: a result and the arm that is read from it.  Intervals at 95 %, of films over samples, of
+    potentials over members.
+    """
+    tables = {
+        label: held.select(metric="held_gap", arm=arm).dropna(subset="anisotropy")
+        for label, (held, arm) in series.items()
+    }
+    cases = sorted(set().union(*(table["case"] for table in tables.values())))
+    figure, axes = subplots(1, len(cases), (9.0, 3.4), sharey=True, squeeze=False)
+    for ax, case in zip(axes[0], cases, strict=True):
+        for place, ((label, table), (color, marker)) in enumerate(zip(tables.items(), LOOKS, strict=False)):
+            rows = table[table["case"] == case]
+            beside = rows["anisotropy"] + 0.06 * (place - 1)
+            error_bars(ax, beside, rows, color=color, marker=marker, ls="none", capsize=2, label=label)
+        ax.set(title=case, xlabel="anisotropy α")
+    axes[0, 0].set(ylabel="distance of both ends", ylim=(-0.15, 2.1))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, ncols=3, loc="outside upper center")
     return figure
 
 
@@ -96,6 +119,48 @@ def stability(result: Result) -> Figure:
     # Intervals of two or three members may be many times as long.
     ax.set(xlabel="anisotropy α", ylabel="external field h", ylim=(-0.1 * highest, 1.25 * highest))
     figure.legend(fontsize=8, ncols=3, loc="outside upper center")
+    return figure
+
+
+class Truth(NamedTuple):
+    """What is known of a control: a line of fields with its label, and from where on there is a fold."""
+
+    label: str
+    anisotropy: ndarray
+    field: ndarray
+    threshold: float
+    words: str
+    """The threshold, as it is written along its upright line."""
+
+
+def control_folds(controls: Mapping[str, tuple[Result, str, str, Truth]]) -> Figure:
+    """The falling folds of learned potentials beside the truth, one panel for each control.
+
+    By its title: the result, what its anisotropies are, the corner of the legend, and the truth.  Above, how
+    many members have a fold; intervals at 95 % over these, none where only one has a fold.
+    """
+    figure, axes = subplots(1, len(controls), (9.4, 3.6), squeeze=False)
+    for ax, (title, (result, label, corner, truth)) in zip(axes[0], controls.items(), strict=True):
+        shares = result.select(metric="fold_share", case="falling").dropna(subset="anisotropy")
+        folds = result.select(metric="fold_field", case="falling")
+        error_bars(ax, folds["anisotropy"], folds, color=RED, ls="none", marker="v", label="fold, learned")
+        ax.plot(truth.anisotropy, truth.field, color="black", ls="--", label=truth.label)
+        mark(ax, truth.threshold, truth.words, color=GREY, linestyle=":", top=True)
+        for alpha, share, members in shares[["anisotropy", "value", "members"]].to_numpy():
+            words = f"{round(share * members)}"
+            ax.text(alpha, 1.02, words, transform=ax.get_xaxis_transform(), fontsize=7, ha="center")
+        # Intervals of two or three members may be many times as long.
+        values = np.append(truth.field, folds["value"])
+        margin, ends = 0.5 * np.ptp(values), shares["anisotropy"]
+        around = 0.04 * np.ptp(ends)
+        ax.set(
+            xlabel=label,
+            xlim=(ends.min() - around, ends.max() + around),
+            ylim=(values.min() - margin, values.max() + margin),
+        )
+        ax.set_title(title, fontsize=9, pad=14)
+        ax.legend(fontsize=7, loc=corner)
+    axes[0, 0].set_ylabel("external field h")
     return figure
 
 
