@@ -68,16 +68,19 @@ def critical_field(
 
 
 def soft_below(settings: FilmSettings = _DEFAULT) -> float:
-    """Return the α below which stripes set in softly where the saturated state becomes unstable.
+    r"""Return the α below which stripes set in softly where the saturated state becomes unstable.
 
-    About the uniform state φ₀ the stripes A cos kx of the fastest-growing wave also shift the mean by
-    qA²/(2|σ(0)|) and bring a second wave qA²/(2|σ(2k)|) cos 2kx, with q = −3αφ₀, so that
+    About the uniform state φ₀ the stripes A cos kx of the fastest-growing wave also shift the mean and bring
+    a wave of half their length, so that, with q = −3αφ₀,
 
-        dA/dt = σA + (q²(1/|σ(0)| + 1/(2|σ(2k)|)) − 3α/4) A³.
+    .. math::
+
+        \dot A = \sigma A + \Big(q^2 \Big(\frac{1}{|\sigma(0)|} + \frac{1}{2|\sigma(2k)|}\Big)
+            - \frac{3\alpha}{4}\Big) A^3.
 
     They set in softly where the bracket is negative; with φ₀² = (1 − Δ/α)/3 of `critical_magnetization` that
-    is α < Δ + 1/(4S), S = 1/(L(0) − Δ) + 1/(2(L(2k) − Δ)).  Beyond, they begin with a jump.  With the
-    defaults this is Δ + 1/3, below every α of the paper.
+    is ``α < Δ + 1/(4S)``, where ``S = 1/(L(0) − Δ) + 1/(2(L(2k) − Δ))``.  Beyond, they begin with a jump.
+    With the defaults this is Δ + 1/3, below every α of the paper.
     """
     best, cost = np.pi * settings.dipolar / settings.stiffness, pattern_cost(settings)
     share = 1 / (uniform_cost(settings) - cost) + 1 / (2 * (float(dispersion(2 * best, settings)) - cost))
