@@ -65,8 +65,9 @@ def held_gaps(series: Mapping[str, tuple[Result, str]]) -> Figure:
             beside = rows["anisotropy"] + 0.06 * (place - 1)
             error_bars(ax, beside, rows, color=color, marker=marker, ls="none", capsize=2, label=label)
         ax.set(title=case, xlabel="anisotropy α")
-    axes[0, 0].set(ylabel="distance of both ends", ylim=(-0.15, 2.1))
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, ncols=3, loc="outside upper center")
+    highest = max(table["value"].max() for table in tables.values())
+    axes[0, 0].set(ylabel="distance of both ends", ylim=(-0.1 * highest, 1.25 * highest))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, ncols=4, loc="outside upper center")
     return figure
 
 
