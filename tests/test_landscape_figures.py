@@ -101,7 +101,7 @@ def test_folds_of_a_control_are_counted_and_drawn_beside_the_truth():
     ]
     rows.append(row("fold_share", 0.4, case="falling", members=5))
     result = Result.of(rows, fields=np.linspace(1, -1, 3))
-    truth = Truth("exact", np.array([2.5, 3.0]), np.array([0.0, 0.1]), 2.4, "here")
+    truth = Truth("exact", np.array([2.5, 3.0]), np.array([0.0, 0.1]), {2.4: "here", 2.6: "there"})
     panels = {"a film": (result, "α", "lower left", truth), "another": (result, "g", "upper left", truth)}
     figure = check(control_folds(panels))
     for ax, title in zip(figure.axes, ("a film", "another"), strict=True):
@@ -113,7 +113,7 @@ def test_folds_of_a_control_are_counted_and_drawn_beside_the_truth():
         (bars,) = folds[2]
         np.testing.assert_allclose(bars.get_segments()[1][:, 1], [0.1, 0.4])
         words = {text.get_position()[0]: text.get_text() for text in ax.texts}
-        assert words == {1: "0", 2: "1", 3: "5", 2.4: "here"}
+        assert words == {1: "0", 2: "1", 3: "5", 2.4: "here", 2.6: "there"}
         (exact,) = (each for each in ax.get_lines() if each.get_label() == "exact")
         np.testing.assert_allclose(exact.get_xydata(), [[2.5, 0], [3, 0.1]])
 

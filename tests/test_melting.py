@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from nrp.analysis.potential.melting import melting
+from nrp.analysis.potential.melting import melting, slow_loops
 
 FOLD = -0.05
 
@@ -41,3 +41,24 @@ def test_the_limit_of_slow_sweeps_is_the_fold():
 
 def test_one_rate_has_no_limit():
     assert set(melting([films(0.002)]).table["case"]) == {"v = 0.002"}
+
+
+def test_the_gap_of_a_loop_is_the_largest_at_one_field():
+    down = np.linspace(0.0, 0.4, 41)
+    up = down[::-1] + 0.02
+    up[10], up[40] = up[10] + 0.1, up[40] + 5.0  # the last lies in the twentieth that is left out
+    loop = np.concatenate([down, up[1:]])
+    closed = np.concatenate([down, down[-2::-1]])
+    numbers = np.stack([loop, loop + 0.3, closed], axis=0)[..., None]
+    looped = xr.Dataset(
+        {"descriptors": (("run", "frame", "number"), numbers)},
+        coords={
+            "anisotropy": ("run", [1.0, 1.0, 1.0]),
+            "sweep_rate": ("run", [0.1, 0.1, 0.01]),
+            "number": ["deviation"],
+        },
+        attrs={"field": "descriptors"},
+    )
+    found = slow_loops(looped)
+    assert found.value("loop_gap", case="v = 0.1") == pytest.approx(0.12)
+    assert found.value("loop_gap", case="v = 0.01") == pytest.approx(0, abs=1e-12)

@@ -29,6 +29,7 @@ def test_each_profile_has_what_its_models_allow():
         "map",
         "melting",
         "late_motion",
+        "slow_loops",
     }
     many |= {f"held_states_{kind}" for kind in ("descriptors", "sweeps")}
     many |= {f"held_higher_{kind}" for kind in ("descriptors", "high")}

@@ -32,11 +32,12 @@ def test_the_late_motion_is_a_share_of_the_distance_between_both_ways():
     below = np.ones((6, 11))
     below[1, 8], below[1, 9] = 1.3, 7.0  # what lies between does not count
     below[2:4] = 2.0
-    below[2:4, 8] = 2.5
+    below[2:4, 8], below[2:4, 6] = 2.5, 4.0
     below[4:] = 1e-3  # both ways end in one state
     found = late_motion([films(above), films(below)])
     assert found.value("late_share", anisotropy=1.0, case="h = 0.9") == pytest.approx(0.15)
     assert found.value("late_share", anisotropy=2.0) == pytest.approx(0.25)
+    assert found.value("earlier_share", anisotropy=2.0) == pytest.approx(0.75)
     assert set(found.table["anisotropy"]) == {1.0, 2.0}
 
 

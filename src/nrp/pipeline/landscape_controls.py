@@ -91,7 +91,7 @@ def narrow_films(*, small: bool = False) -> DescribedFilms:
 
     Its exchange and dipoles are twice the film's, at the same wavelength, so that without disorder waves set
     in softly up to α = Δ + 2/3 = 1.21, and beyond with a jump (`nrp.systems.film_theory.soft_below`).  Its
-    disorder is the film's; it rounds the onset, and jumps begin at about α = 1.5.  The field loops between
+    disorder is the film's; it rounds the onset, and jumps begin near α = 1.45 (`narrow_loops`).  The field loops between
     the saturated film and one with waves, about the field at which the clean film becomes unstable.
     """
     plan = replace(_NARROW, **_SMALL_NARROW) if small else _NARROW
@@ -114,6 +114,19 @@ def narrow_films(*, small: bool = False) -> DescribedFilms:
     }
     tests |= plan.protocols("narrow_unseen", tables(plan.other_levels), test=True)
     return DescribedFilms(sweeps | held | tests, tuple(sweeps), tuple(held), tuple(tests))
+
+
+def narrow_loops() -> CampaignSettings:
+    """Return slow loops of the narrow film, which tell where its waves begin with a jump."""
+    return _NARROW.films.replace(
+        anisotropy=(1.0, 1.2, 1.3, 1.4, 1.5, 1.6, 1.9),
+        sample=_TRAINED,
+        sweep_rate=(0.0008, 0.0002),
+        field_init=1.75,
+        field_final=1.25,
+        frames=401,
+        time_step=0.2,
+    )
 
 
 def hexagon_films(*, small: bool = False) -> DescribedFilms:

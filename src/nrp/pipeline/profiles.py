@@ -19,7 +19,7 @@ from nrp.pipeline.control_campaigns import (
     paper_controls,
 )
 from nrp.pipeline.descriptor_campaigns import described_films, films_held_at, persistent_films
-from nrp.pipeline.landscape_controls import hexagon_films, narrow_films, uniform_films
+from nrp.pipeline.landscape_controls import hexagon_films, narrow_films, narrow_loops, uniform_films
 from nrp.pipeline.plans import TrainingPlan, ablation_plans, compared_plans, plan_of
 from nrp.pipeline.sizes import MANY_FILMS, MINI, Size, steps
 from nrp.reduction.settings import ModelSettings, Runs
@@ -272,7 +272,8 @@ def _paper(book: Profile) -> Profile:
     )
     persistent = persistent_films(described_films(book.datasets["films"], **Size().described))
     models |= ablation_plans(persistent)
-    campaigns = [more, *(films.campaigns for films in (many, high, *known.values(), persistent))]
+    loops = {"narrow_loops": narrow_loops()}
+    campaigns = [more, loops, *(films.campaigns for films in (many, high, *known.values(), persistent))]
     described = {name: campaign for each in campaigns for name, campaign in each.items()}
     datasets = book.datasets | described
     datasets["samples"] = datasets["samples"].replace(sample=tuple(range(1, 10)))

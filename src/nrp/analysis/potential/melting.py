@@ -1,4 +1,4 @@
-"""At which field a pattern is gone while the field falls: the films' side of a fold."""
+"""Where a pattern is gone while the field falls, and whether it comes back there: folds of the films."""
 
 from __future__ import annotations
 
@@ -61,6 +61,31 @@ def melting(sweeps: Sequence[xr.Dataset]) -> Result:
             means = [np.mean(fields[alpha, rate]) for rate in rates]
             limit = np.polyfit(late, means, 1)[1]
             rows.append(row("melting_field", limit, case="slow", anisotropy=alpha))
+    return Result.of(rows)
+
+
+def _needs_loops(profile) -> Needs | None:
+    name = "narrow_loops"
+    return {"films": Dataset(name)} if name in profile.datasets else None
+
+
+@analysis("slow_loops", version=1, needs=_needs_loops, publish=True)
+def slow_loops(films: xr.Dataset) -> Result:
+    """Return how far a pattern differs between the ways down and up of described films whose field loops.
+
+    Rows: ``loop_gap`` by anisotropy, in cases of the rate, means over samples with their 95 % interval: the
+    largest difference of the deviation of the pixels at one field, but for the first and last twentieth of
+    the way.  Where it vanishes with the rate there is one state in each field.
+    """
+    seen = _deviation(films).values
+    half = seen.shape[1] // 2
+    inner = slice(half // 20, half + 1 - half // 20)
+    gaps = np.abs(seen[:, : half + 1] - seen[:, : half - 1 : -1])[:, inner].max(axis=1)
+    runs, rows = films[["anisotropy", "sweep_rate"]], []
+    for alpha in np.unique(runs["anisotropy"].values):
+        for rate in np.unique(runs["sweep_rate"].values):
+            here = (runs["anisotropy"].values == alpha) & (runs["sweep_rate"].values == rate)
+            rows.append(mean_row("loop_gap", gaps[here], case=f"v = {rate:g}", anisotropy=alpha))
     return Result.of(rows)
 
 

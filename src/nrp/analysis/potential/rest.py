@@ -26,32 +26,40 @@ def _needs(profile) -> Needs | None:
     return {"films": tuple(Dataset(name) for name in in_pairs(profile, profile.held_higher))}
 
 
-@analysis("late_motion", version=1, needs=_needs, publish=True)
+@analysis("late_motion", version=2, needs=_needs, publish=True)
 def late_motion(films: Sequence[xr.Dataset]) -> Result:
     """Return how far described films still move at the end of the time for which their field is held.
 
     The datasets come in pairs for each field, reached from above and from below, with the same runs.
-    Distances are rms over the descriptors, in units of their deviations over all films.  Rows: ``late_share``
-    by field (as case) and anisotropy, a mean over samples with its 95 % interval (Student's t): the distance
-    that a film reached from below covers in the last quarter of that time, over the distance of its end from
-    that of the film reached from above; no row where the two end in one state.
+    Distances are rms over the descriptors, in units of their deviations over all films.  Rows, by field (as
+    case) and anisotropy, means over samples with their 95 % interval (Student's t): ``late_share``, the
+    distance that a film reached from below covers in the last quarter of that time, over the distance of its
+    end from that of the film reached from above, and ``earlier_share`` for the quarter before; no row where
+    the two end in one state.
     """
     everything = np.concatenate([_numbers(each).reshape(-1, each.sizes["number"]) for each in films])
     scale = everything.std(axis=0)
     rows = []
     for above, below in zip(films[::2], films[1::2], strict=True):
         (arrived, level), (end, _) = settings_of(below).field_table[-2:]
-        times = below["time"].values
-        late = np.abs(times - (end - _LATE * (end - arrived))).argmin(axis=1)
         states = _numbers(below) / scale
-        moved = _rms(states[:, -1] - states[np.arange(len(states)), late])
-        apart = _rms(states[:, -1] - _numbers(above)[:, -1] / scale)
+        earlier, late, last = (
+            states[np.arange(len(states)), _frame(below, end - quarters * _LATE * (end - arrived))]
+            for quarters in (2, 1, 0)
+        )
+        moved = {"late_share": _rms(last - late), "earlier_share": _rms(late - earlier)}
+        apart = _rms(last - _numbers(above)[:, -1] / scale)
         for alpha in np.unique(below["anisotropy"].values):
             here = below["anisotropy"].values == alpha
             if apart[here].min() > _APART:
-                share = moved[here] / apart[here]
-                rows.append(mean_row("late_share", share, case=f"h = {level:g}", anisotropy=alpha))
+                for metric, distance in moved.items():
+                    share = distance[here] / apart[here]
+                    rows.append(mean_row(metric, share, case=f"h = {level:g}", anisotropy=alpha))
     return Result.of(rows)
+
+
+def _frame(films: xr.Dataset, time: float) -> ndarray:
+    return np.abs(films["time"].values - time).argmin(axis=1)
 
 
 def _numbers(films: xr.Dataset) -> ndarray:

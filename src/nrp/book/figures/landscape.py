@@ -124,14 +124,13 @@ def stability(result: Result) -> Figure:
 
 
 class Truth(NamedTuple):
-    """What is known of a control: a line of fields with its label, and from where on there is a fold."""
+    """What is known of a control: a line of fields with its label, and from where on there are folds."""
 
     label: str
     anisotropy: ndarray
     field: ndarray
-    threshold: float
-    words: str
-    """The threshold, as it is written along its upright line."""
+    thresholds: Mapping[float, str]
+    """Anisotropies, with the words along their upright lines."""
 
 
 def control_folds(controls: Mapping[str, tuple[Result, str, str, Truth]]) -> Figure:
@@ -146,7 +145,8 @@ def control_folds(controls: Mapping[str, tuple[Result, str, str, Truth]]) -> Fig
         folds = result.select(metric="fold_field", case="falling")
         error_bars(ax, folds["anisotropy"], folds, color=RED, ls="none", marker="v", label="fold, learned")
         ax.plot(truth.anisotropy, truth.field, color="black", ls="--", label=truth.label)
-        mark(ax, truth.threshold, truth.words, color=GREY, linestyle=":", top=True)
+        for place, words in truth.thresholds.items():
+            mark(ax, place, words, color=GREY, linestyle=":", top=True)
         for alpha, share, members in shares[["anisotropy", "value", "members"]].to_numpy():
             words = f"{round(share * members)}"
             ax.text(alpha, 1.02, words, transform=ax.get_xaxis_transform(), fontsize=7, ha="center")
