@@ -101,7 +101,9 @@ def test_folds_of_a_control_are_counted_and_drawn_beside_the_truth():
     ]
     rows.append(row("fold_share", 0.4, case="falling", members=5))
     result = Result.of(rows, fields=np.linspace(1, -1, 3))
-    truth = Truth("exact", np.array([2.5, 3.0]), np.array([0.0, 0.1]), {2.4: "here", 2.6: "there"})
+    truth = Truth(
+        "exact", np.array([2.5, 3.0]), np.array([0.0, 0.1]), {2.4: "here", 2.6: "there"}, (2.4, 2.6)
+    )
     panels = {"a film": (result, "α", "lower left", truth), "another": (result, "g", "upper left", truth)}
     figure = check(control_folds(panels))
     for ax, title in zip(figure.axes, ("a film", "another"), strict=True):
@@ -116,6 +118,8 @@ def test_folds_of_a_control_are_counted_and_drawn_beside_the_truth():
         assert words == {1: "0", 2: "1", 3: "5", 2.4: "here", 2.6: "there"}
         (exact,) = (each for each in ax.get_lines() if each.get_label() == "exact")
         np.testing.assert_allclose(exact.get_xydata(), [[2.5, 0], [3, 0.1]])
+        (band,) = (each for each in ax.patches if each.get_label() == "not known")
+        assert (band.get_x(), band.get_width()) == pytest.approx((2.4, 0.2))
 
 
 @pytest.mark.parametrize("kind", ["two", "three"])

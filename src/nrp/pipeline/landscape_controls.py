@@ -91,8 +91,8 @@ def narrow_films(*, small: bool = False) -> DescribedFilms:
 
     Its exchange and dipoles are twice the film's, at the same wavelength, so that without disorder waves set
     in softly up to α = Δ + 2/3 = 1.21, and beyond with a jump (`nrp.systems.film_theory.soft_below`).  Its
-    disorder is the film's; it rounds the onset, and jumps begin near α = 1.45 (`narrow_loops`).  The field
-    loops between the saturated film and one with waves, about the field at which the clean film becomes
+    disorder is the film's; it rounds the onset, and jumps begin between 1.3 and 1.6 (`narrow_loops`).  The
+    field loops between the saturated film and one with waves, about the field at which the clean film becomes
     unstable.
     """
     plan = replace(_NARROW, **_SMALL_NARROW) if small else _NARROW

@@ -131,6 +131,8 @@ class Truth(NamedTuple):
     field: ndarray
     thresholds: Mapping[float, str]
     """Anisotropies, with the words along their upright lines."""
+    open_between: tuple[float, float] | None = None
+    """Anisotropies between which it is not known whether there is a fold."""
 
 
 def control_folds(controls: Mapping[str, tuple[Result, str, str, Truth]]) -> Figure:
@@ -145,6 +147,8 @@ def control_folds(controls: Mapping[str, tuple[Result, str, str, Truth]]) -> Fig
         folds = result.select(metric="fold_field", case="falling")
         error_bars(ax, folds["anisotropy"], folds, color=RED, ls="none", marker="v", label="fold, learned")
         ax.plot(truth.anisotropy, truth.field, color="black", ls="--", label=truth.label)
+        if truth.open_between is not None:
+            ax.axvspan(*truth.open_between, color=GREY, alpha=0.15, lw=0, label="not known")
         for place, words in truth.thresholds.items():
             mark(ax, place, words, color=GREY, linestyle=":", top=True)
         for alpha, share, members in shares[["anisotropy", "value", "members"]].to_numpy():
