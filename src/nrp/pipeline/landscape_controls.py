@@ -7,6 +7,7 @@ that was learned from them must be the fold that is there, and none where there 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +55,21 @@ class _Plan:
             f"{name}_{key}": self.films.replace(field_table=table, **changes) for key, table in tables.items()
         }
 
+    def looped(self, name: str, tables: Callable[[tuple[float, ...]], dict[str, Table]]) -> DescribedFilms:
+        """Return all campaigns of a control whose field loops; `tables` makes its held fields of levels."""
+        (*trained, unseen, beyond), few = self.rates, self.between[::3]
+        sweeps = {
+            name: self.films.replace(anisotropy=self.anisotropy, sample=_TRAINED, sweep_rate=trained),
+            f"{name}_watched": self.films.replace(anisotropy=few, sample=_WATCHED, sweep_rate=trained[0]),
+        }
+        held = self.protocols(f"{name}_held", tables(self.levels), test=False)
+        tests = {
+            f"{name}_unseen": self.films.replace(anisotropy=self.between, sample=_TESTED, sweep_rate=unseen),
+            f"{name}_beyond": self.films.replace(anisotropy=few, sample=_TESTED, sweep_rate=beyond),
+        }
+        tests |= self.protocols(f"{name}_unseen", tables(self.other_levels), test=True)
+        return DescribedFilms(sweeps | held | tests, tuple(sweeps), tuple(held), tuple(tests))
+
 
 def uniform_films(*, small: bool = False) -> DescribedFilms:
     """Return the campaigns of a film so stiff that no pattern fits into its box, or a few small ones.
@@ -65,25 +81,14 @@ def uniform_films(*, small: bool = False) -> DescribedFilms:
     motion counted.  Fields loop between both saturated states.
     """
     plan = replace(_UNIFORM, **_SMALL_UNIFORM) if small else _UNIFORM
-    films, (*trained, unseen, beyond) = plan.films, plan.rates
-    begin, rate, few = films.field_init, trained[-1], plan.between[::3]
+    begin, rate = plan.films.field_init, plan.rates[-3]
 
     def tables(levels: tuple[float, ...]) -> dict[str, Table]:
         down = {f"down_{h:g}": held_field(begin, h, rate, plan.rest) for h in levels}
         up = {f"up_{h:g}": _opposite(held_field(begin, -h, rate, plan.rest)) for h in levels}
         return down | up | {"turn": turning_field(begin, levels[0], levels[-1], rate)}
 
-    sweeps = {
-        "uniform": films.replace(anisotropy=plan.anisotropy, sample=_TRAINED, sweep_rate=trained),
-        "uniform_watched": films.replace(anisotropy=few, sample=_WATCHED, sweep_rate=trained[0]),
-    }
-    held = plan.protocols("uniform_held", tables(plan.levels), test=False)
-    tests = {
-        "uniform_unseen": films.replace(anisotropy=plan.between, sample=_TESTED, sweep_rate=unseen),
-        "uniform_beyond": films.replace(anisotropy=few, sample=_TESTED, sweep_rate=beyond),
-    }
-    tests |= plan.protocols("uniform_unseen", tables(plan.other_levels), test=True)
-    return DescribedFilms(sweeps | held | tests, tuple(sweeps), tuple(held), tuple(tests))
+    return plan.looped("uniform", tables)
 
 
 def narrow_films(*, small: bool = False) -> DescribedFilms:
@@ -96,25 +101,14 @@ def narrow_films(*, small: bool = False) -> DescribedFilms:
     unstable.
     """
     plan = replace(_NARROW, **_SMALL_NARROW) if small else _NARROW
-    films, (*trained, unseen, beyond) = plan.films, plan.rates
-    begin, end, few = films.field_init, films.field_final, plan.between[::3]
+    begin, end, rate = plan.films.field_init, plan.films.field_final, plan.rates[0]
 
     def tables(levels: tuple[float, ...]) -> dict[str, Table]:
-        down = {f"down_{h:g}": held_field(begin, h, trained[0], plan.rest) for h in levels}
-        up = {f"up_{h:g}": _from_waves(begin, end, h, trained[0], plan.rest) for h in levels}
-        return down | up | {"turn": turning_field(begin, levels[0], levels[-1], trained[0], end=end)}
+        down = {f"down_{h:g}": held_field(begin, h, rate, plan.rest) for h in levels}
+        up = {f"up_{h:g}": _from_waves(begin, end, h, rate, plan.rest) for h in levels}
+        return down | up | {"turn": turning_field(begin, levels[0], levels[-1], rate, end=end)}
 
-    sweeps = {
-        "narrow": films.replace(anisotropy=plan.anisotropy, sample=_TRAINED, sweep_rate=trained),
-        "narrow_watched": films.replace(anisotropy=few, sample=_WATCHED, sweep_rate=trained[0]),
-    }
-    held = plan.protocols("narrow_held", tables(plan.levels), test=False)
-    tests = {
-        "narrow_unseen": films.replace(anisotropy=plan.between, sample=_TESTED, sweep_rate=unseen),
-        "narrow_beyond": films.replace(anisotropy=few, sample=_TESTED, sweep_rate=beyond),
-    }
-    tests |= plan.protocols("narrow_unseen", tables(plan.other_levels), test=True)
-    return DescribedFilms(sweeps | held | tests, tuple(sweeps), tuple(held), tuple(tests))
+    return plan.looped("narrow", tables)
 
 
 def narrow_loops() -> CampaignSettings:

@@ -122,16 +122,16 @@ def held_states(members: Sequence[Observations]) -> Result:
         read.append(read_off(model, along, first[0].data))
     occupied = np.stack(minima)
     gaps = {
-        "films": np.moveaxis(_rms(films[0] - films[1]), -1, 0),
-        arm: _rms(flows[:, 0] - flows[:, 1]).mean(axis=-1),
-        "landscape": _rms(occupied[:, 0] - occupied[:, 1]),
+        "films": np.moveaxis(rms(films[0] - films[1]), -1, 0),
+        arm: rms(flows[:, 0] - flows[:, 1]).mean(axis=-1),
+        "landscape": rms(occupied[:, 0] - occupied[:, 1]),
     }
     if len(samples) > 1:
-        among = _rms(films[0][:, :, :, None] - films[0][:, :, None]).sum(axis=-1) / (len(samples) - 1)
+        among = rms(films[0][:, :, :, None] - films[0][:, :, None]).sum(axis=-1) / (len(samples) - 1)
         gaps["other_sample"] = np.moveaxis(among, -1, 0)
     errors = {
-        arm: _rms(flows - films).mean(axis=-1),
-        "landscape": _rms(occupied[..., None, :] - films).mean(axis=-1),
+        arm: rms(flows - films).mean(axis=-1),
+        "landscape": rms(occupied[..., None, :] - films).mean(axis=-1),
     }
     rows = []
     for i, level in enumerate(levels):
@@ -182,7 +182,8 @@ def _states(sweeps: Sequence[Sweep], at: ndarray, latent: int) -> Tensor:
     return torch.stack(parts, dim=1)
 
 
-def _rms(difference: ndarray) -> ndarray:
+def rms(difference: ndarray) -> ndarray:
+    """Return the rms over the last axis."""
     return np.sqrt(np.mean(difference**2, axis=-1))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy import ndarray
 
-from nrp.analysis.potential.held import in_pairs
+from nrp.analysis.potential.held import in_pairs, rms
 from nrp.analysis.registry import Dataset, Needs, analysis
 from nrp.evaluation import Result
 from nrp.evaluation.result import mean_row
@@ -47,8 +47,8 @@ def late_motion(films: Sequence[xr.Dataset]) -> Result:
             states[np.arange(len(states)), _frame(below, end - quarters * _LATE * (end - arrived))]
             for quarters in (2, 1, 0)
         )
-        moved = {"late_share": _rms(last - late), "earlier_share": _rms(late - earlier)}
-        apart = _rms(last - _numbers(above)[:, -1] / scale)
+        moved = {"late_share": rms(last - late), "earlier_share": rms(late - earlier)}
+        apart = rms(last - _numbers(above)[:, -1] / scale)
         for alpha in np.unique(below["anisotropy"].values):
             here = below["anisotropy"].values == alpha
             if apart[here].min() > _APART:
@@ -64,7 +64,3 @@ def _frame(films: xr.Dataset, time: float) -> ndarray:
 
 def _numbers(films: xr.Dataset) -> ndarray:
     return films[films.attrs["field"]].values
-
-
-def _rms(difference: ndarray) -> ndarray:
-    return np.sqrt(np.mean(difference**2, axis=-1))
